@@ -1,0 +1,76 @@
+//! What every call does first: find the object of its handle, count itself, fail if it is to.
+
+use level_zero_sys::{self as sys, ze_result_t};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::arguments::Outcome;
+use crate::command_list::CommandList;
+use crate::context::Context;
+use crate::device::Device;
+use crate::faults::Call;
+use crate::instance::Inner;
+use crate::registry;
+
+/// Runs the work of a call on an instance. A panic, which would be a defect of this crate, ends
+/// here as `UNKNOWN`: it must not unwind into C.
+pub(crate) fn on_instance(
+    call: Call,
+    inner: &Inner,
+    work: impl FnOnce() -> Outcome,
+) -> ze_result_t {
+    let result = match inner.calls.begin(call) {
+        Some(fault) => fault,
+        None => match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(())) => sys::ZE_RESULT_SUCCESS,
+            Ok(Err(code)) => code,
+            Err(_) => sys::ZE_RESULT_ERROR_UNKNOWN,
+        },
+    };
+    inner.calls.end(call, result);
+    result
+}
+
+pub(crate) fn on_driver(
+    call: Call,
+    handle: sys::ze_driver_handle_t,
+    work: impl FnOnce(&Arc<Inner>) -> Outcome,
+) -> ze_result_t {
+    match registry::driver(handle) {
+        Ok(inner) => on_instance(call, &inner, || work(&inner)),
+        Err(code) => code,
+    }
+}
+
+pub(crate) fn on_device(
+    call: Call,
+    handle: sys::ze_device_handle_t,
+    work: impl FnOnce(&Device) -> Outcome,
+) -> ze_result_t {
+    match registry::device(handle) {
+        Ok(device) => on_instance(call, &device.inner, || work(&device)),
+        Err(code) => code,
+    }
+}
+
+pub(crate) fn on_context(
+    call: Call,
+    handle: sys::ze_context_handle_t,
+    work: impl FnOnce(&Arc<Context>) -> Outcome,
+) -> ze_result_t {
+    match registry::context(handle) {
+        Ok(context) => on_instance(call, &context.inner, || work(&context)),
+        Err(code) => code,
+    }
+}
+
+pub(crate) fn on_list(
+    call: Call,
+    handle: sys::ze_command_list_handle_t,
+    work: impl FnOnce(&CommandList) -> Outcome,
+) -> ze_result_t {
+    match registry::command_list(handle) {
+        Ok(list) => on_instance(call, &list.context.inner, || work(&list)),
+        Err(code) => code,
+    }
+}

@@ -1,0 +1,247 @@
+//! One driver: its devices, its memory, its books.
+
+use level_zero_sys::{self as sys, ze_driver_handle_t, ze_result_t};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::arguments::Outcome;
+use crate::config::Config;
+use crate::device::DeviceId;
+use crate::faults::{CallRecord, Calls};
+use crate::heap::Heap;
+use crate::ledger::{Kind, Ledger, LiveAllocation};
+use crate::registry::{self, Object};
+
+/// A driver of its own: nothing that is done through it shows in another one.
+///
+/// Clones are the same driver. It lives as long as one of them, or a context or command list made
+/// from it; then its memory is unmapped, and pointers into it must be used no more.
+#[derive(Clone)]
+pub struct Instance(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) calls: Calls,
+    pub(crate) driver: usize,
+    pub(crate) devices: Vec<RootDevice>,
+    pub(crate) contexts: AtomicUsize,
+    pub(crate) command_lists: AtomicUsize,
+    serial: AtomicU64,
+    host: Heap,
+    shared: Heap,
+    /// One a root device, in their order.
+    device_memory: Vec<Heap>,
+}
+
+/// The handles of a device and its sub-devices.
+pub(crate) struct RootDevice {
+    pub(crate) handle: usize,
+    pub(crate) sub_devices: Vec<usize>,
+}
+
+impl Inner {
+    pub(crate) fn device_handle(&self, id: DeviceId) -> usize {
+        let root = self.devices.get(id.root as usize);
+        let handle = root.and_then(|root| match id.sub {
+            Some(sub) => root.sub_devices.get(sub as usize).copied(),
+            None => Some(root.handle),
+        });
+        handle.unwrap_or(0)
+    }
+
+    /// The memory of a kind; `device` is that of device memory.
+    pub(crate) fn heap(&self, kind: Kind, device: Option<DeviceId>) -> Outcome<&Heap> {
+        let heap = match kind {
+            Kind::Host => Some(&self.host),
+            Kind::Shared => Some(&self.shared),
+            Kind::Device => device.and_then(|id| self.device_memory.get(id.root as usize)),
+        };
+        heap.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+    }
+
+    pub(crate) fn heaps(&self) -> impl Iterator<Item = &Heap> {
+        [&self.host, &self.shared]
+            .into_iter()
+            .chain(&self.device_memory)
+    }
+
+    /// The memory that an address lies in.
+    pub(crate) fn heap_of(&self, address: usize) -> Option<&Heap> {
+        self.heaps().find(|heap| heap.contains(address))
+    }
+
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        registry::forget(self.driver);
+        for device in &self.devices {
+            registry::forget(device.handle);
+            for sub_device in &device.sub_devices {
+                registry::forget(*sub_device);
+            }
+        }
+    }
+}
+
+impl Instance {
+    /// Makes a driver; its memory is address space only until it is used.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` for a configuration that makes no sense, `Unsupported` where the system is
+    /// not Linux, and what the system says when it has no address space left.
+    #[expect(clippy::needless_pass_by_value, reason = "kept in the instance")]
+    pub fn new(config: Config) -> Result<Self, io::Error> {
+        if let Some(problem) = config.problem() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+        }
+        let heap = |kind, budget| Heap::new(kind, budget, config.honour_alignment);
+        let host = heap(Kind::Host, config.host_memory)?;
+        let shared = heap(Kind::Shared, config.host_memory)?;
+        let device_memory = (0..config.devices)
+            .map(|_| heap(Kind::Device, config.device_memory))
+            .collect::<Result<Vec<_>, _>>()?;
+        let inner = Arc::new_cyclic(|inner| {
+            let device = |root, sub| {
+                registry::insert(|_| Object::Device(inner.clone(), DeviceId { root, sub }))
+            };
+            Inner {
+                calls: Calls::new(),
+                driver: registry::insert(|_| Object::Driver(inner.clone())),
+                devices: (0..config.devices)
+                    .map(|root| RootDevice {
+                        handle: device(root, None),
+                        sub_devices: (0..config.sub_devices)
+                            .map(|sub| device(root, Some(sub)))
+                            .collect(),
+                    })
+                    .collect(),
+                contexts: AtomicUsize::new(0),
+                command_lists: AtomicUsize::new(0),
+                serial: AtomicU64::new(0),
+                host,
+                shared,
+                device_memory,
+                config: config.clone(),
+            }
+        });
+        Ok(Self(inner))
+    }
+
+    /// The driver that `zeDriverGet` returns, made at the first use from [`Config::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// What [`Instance::new`] said then, or `InvalidInput` with the message of
+    /// [`ConfigError`](crate::ConfigError).
+    pub fn global() -> Result<&'static Self, &'static io::Error> {
+        static GLOBAL: OnceLock<Result<Instance, io::Error>> = OnceLock::new();
+        GLOBAL
+            .get_or_init(|| {
+                let config = Config::from_env()
+                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+                Self::new(config)
+            })
+            .as_ref()
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.0
+    }
+
+    /// The handle of this driver, for the calls of [`api`](crate::api).
+    ///
+    /// It is valid as long as a clone of the instance lives, or an object made from it.
+    #[must_use]
+    pub fn driver_handle(&self) -> ze_driver_handle_t {
+        std::ptr::without_provenance_mut(self.0.driver)
+    }
+
+    /// What is live now.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let mut allocations = Vec::new();
+        for heap in self.0.heaps() {
+            allocations.extend(heap.live().into_iter().map(|allocation| LiveAllocation {
+                address: allocation.address,
+                size: allocation.size,
+                kind: heap.kind,
+                device: allocation.device.map(|device| device.root),
+                sub_device: allocation.device.and_then(|device| device.sub),
+                ordinal: allocation.ordinal,
+                alignment: allocation.alignment,
+                context: allocation.context,
+                orphaned: !registry::is_context(allocation.context),
+                serial: allocation.serial,
+            }));
+        }
+        allocations.sort_by_key(|allocation| allocation.serial);
+        Ledger {
+            allocations,
+            contexts: self.0.contexts.load(Ordering::Relaxed),
+            command_lists: self.0.command_lists.load(Ordering::Relaxed),
+            reservations: 0,
+        }
+    }
+
+    /// Makes a use of a call on this instance return `result` without doing anything: the `nth`
+    /// from now, 1 being the next. It happens once; several may be waiting. 0 is never reached.
+    ///
+    /// # Panics
+    ///
+    /// If Level Zero has no call of that name.
+    pub fn fail(&self, call: &str, nth: u64, result: ze_result_t) {
+        self.0.calls.fail(call, nth, result);
+    }
+
+    /// As [`fail`](Self::fail), counting calls of every name.
+    pub fn fail_nth(&self, nth: u64, result: ze_result_t) {
+        self.0.calls.fail_nth(nth, result);
+    }
+
+    /// Takes back all failures that did not happen yet.
+    pub fn clear_faults(&self) {
+        self.0.calls.clear_faults();
+    }
+
+    /// How often each call was used on this instance; those never used are left out.
+    ///
+    /// A call counts once its handle is found to be one of this instance.
+    #[must_use]
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.0.calls.by_name()
+    }
+
+    /// The sum of [`calls`](Self::calls).
+    #[must_use]
+    pub fn total_calls(&self) -> u64 {
+        self.0.calls.total()
+    }
+
+    /// Starts or stops keeping a record of each call.
+    pub fn log(&self, on: bool) {
+        self.0.calls.set_logging(on);
+    }
+
+    /// Takes the records kept so far, in the order in which the calls ended.
+    #[must_use]
+    pub fn take_log(&self) -> Vec<CallRecord> {
+        self.0.calls.take_log()
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Instance")
+            .field("driver", &self.driver_handle())
+            .field("config", &self.0.config)
+            .finish_non_exhaustive()
+    }
+}

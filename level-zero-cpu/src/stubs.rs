@@ -1,0 +1,68 @@
+//! Calls that are not there yet: `INVALID_NULL_HANDLE` for a null handle, else
+//! `UNSUPPORTED_FEATURE`. They are counted and can be made to fail as any other.
+#![allow(unsafe_code, reason = "calls of the C interface")]
+
+use level_zero_sys::{self as sys, ze_module_build_log_handle_t, ze_module_handle_t, ze_result_t};
+
+use crate::entry::on_instance;
+use crate::faults::Call;
+use crate::registry;
+
+/// A function pointer whose first argument is a handle, with a stub for the call of that index.
+pub(crate) trait Stub<const CALL: usize> {
+    const STUB: Self;
+}
+
+fn unsupported<const CALL: usize>(handle: usize) -> ze_result_t {
+    if handle == 0 {
+        return sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE;
+    }
+    let Some(inner) = registry::instance(handle) else {
+        return sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE;
+    };
+    on_instance(const { Call::from_index(CALL) }, &inner, || {
+        Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE)
+    })
+}
+
+macro_rules! stubs {
+    ($($arguments:ident)*) => {
+        impl<const CALL: usize, H, $($arguments),*> Stub<CALL>
+            for unsafe extern "C" fn(*mut H, $($arguments),*) -> ze_result_t
+        {
+            const STUB: Self = {
+                #[allow(clippy::too_many_arguments, reason = "as many as in C")]
+                unsafe extern "C" fn stub<const CALL: usize, H, $($arguments),*>(
+                    handle: *mut H,
+                    $(_: $arguments,)*
+                ) -> ze_result_t {
+                    unsupported::<CALL>(handle.addr())
+                }
+                stub::<CALL, H, $($arguments),*>
+            };
+        }
+    };
+}
+
+stubs!();
+stubs!(A);
+stubs!(A B);
+stubs!(A B C);
+stubs!(A B C D);
+stubs!(A B C D E);
+stubs!(A B C D E F);
+stubs!(A B C D E F G);
+stubs!(A B C D E F G I);
+
+/// `zeModuleDynamicLink` has no handle but those in its array, none of which can be right.
+pub(crate) unsafe extern "C" fn module_dynamic_link(
+    _count: u32,
+    modules: *mut ze_module_handle_t,
+    _log: *mut ze_module_build_log_handle_t,
+) -> ze_result_t {
+    if modules.is_null() {
+        sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER
+    } else {
+        sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE
+    }
+}

@@ -1,0 +1,123 @@
+//! What needs a process of its own: traps, and the environment.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that unwraps an error fails, as it should"
+)]
+
+mod setup;
+
+use level_zero_cpu::{Config, Instance, api};
+use setup::*;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus};
+
+const PART: &str = "LEVEL_ZERO_CPU_TEST_PART";
+
+/// Runs one test of this program again, as the child that finds `PART` set.
+fn child(test: &str, part: &str, environment: &[(&str, &str)]) -> ExitStatus {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(PART, part)
+        .envs(environment.iter().copied())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .unwrap()
+}
+
+fn part() -> Option<String> {
+    std::env::var(PART).ok()
+}
+
+fn touch(pointer: *mut std::ffi::c_void, write: bool) {
+    let pointer = pointer.cast::<u8>();
+    if write {
+        // SAFETY: none: this is to trap.
+        unsafe { pointer.write_volatile(1) };
+    } else {
+        // SAFETY: none: this is to trap.
+        unsafe { pointer.read_volatile() };
+    }
+}
+
+#[test]
+fn a_stray_host_access_traps() {
+    if let Some(part) = part() {
+        let gpu = Gpu::new();
+        let (kind, freed, write) = match part.as_str() {
+            "device read" => (Kind::Device, false, false),
+            "device write" => (Kind::Device, false, true),
+            "freed device" => (Kind::Device, true, false),
+            "freed host" => (Kind::Host, true, false),
+            "freed shared" => (Kind::Shared, true, true),
+            _ => (Kind::Host, false, true),
+        };
+        let pointer = gpu.alloc(kind, 100, 0).unwrap();
+        if freed {
+            assert_eq!(gpu.free(pointer), SUCCESS);
+        }
+        touch(pointer, write);
+        return;
+    }
+    let test = "a_stray_host_access_traps";
+    for part in [
+        "device read",
+        "device write",
+        "freed device",
+        "freed host",
+        "freed shared",
+    ] {
+        assert_eq!(child(test, part, &[]).signal(), Some(11), "{part}");
+    }
+    assert!(child(test, "live host", &[]).success());
+}
+
+#[test]
+fn a_handle_that_is_dereferenced_traps() {
+    if part().is_some() {
+        touch(Gpu::new().context.cast(), false);
+        return;
+    }
+    assert_eq!(
+        child("a_handle_that_is_dereferenced_traps", "x", &[]).signal(),
+        Some(11)
+    );
+}
+
+#[test]
+fn the_environment_sets_the_global_instance_up() {
+    if part().as_deref() == Some("good") {
+        let gpu = Gpu::on(Instance::global().unwrap().clone());
+        assert_eq!(gpu.devices.len(), 3);
+        assert_eq!(
+            gpu.alloc(Kind::Device, (1 << 20) + 1, 0),
+            Err(UNSUPPORTED_SIZE)
+        );
+        assert_eq!(gpu.alloc(Kind::Host, 64 << 10, 0), Err(OUT_OF_HOST_MEMORY));
+        return;
+    }
+    if part().is_some() {
+        assert_eq!(
+            Config::from_env().unwrap_err().variable,
+            "LEVEL_ZERO_CPU_HOST_MEMORY"
+        );
+        let error = Instance::global().unwrap_err();
+        assert!(
+            error.to_string().contains("LEVEL_ZERO_CPU_HOST_MEMORY"),
+            "{error}"
+        );
+        // SAFETY: takes flags only.
+        let result = unsafe { (api().zeInit)(0) };
+        assert_eq!(result, UNINITIALIZED);
+        return;
+    }
+    let test = "the_environment_sets_the_global_instance_up";
+    let good = [
+        ("LEVEL_ZERO_CPU_DEVICES", "3"),
+        ("LEVEL_ZERO_CPU_HOST_MEMORY", "32K"),
+        ("LEVEL_ZERO_CPU_MAX_ALLOCATION", "1M"),
+    ];
+    assert!(child(test, "good", &good).success());
+    assert!(child(test, "bad", &[("LEVEL_ZERO_CPU_HOST_MEMORY", "much")]).success());
+}
