@@ -1,0 +1,72 @@
+//! What an area may ask of the driver.
+
+use bitflags::bitflags;
+use core::fmt;
+use level_zero_sys as sys;
+
+bitflags! {
+    /// Hints on device memory, and on shared memory while the device has it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    #[doc(alias = "ze_device_mem_alloc_flags_t")]
+    pub struct DeviceMemFlags: u32 {
+        /// Keep it in the device's caches.
+        const BIAS_CACHED = sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_CACHED;
+        /// Keep it out of the device's caches.
+        const BIAS_UNCACHED = sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_UNCACHED;
+        /// Place shared memory on the device first.
+        const BIAS_INITIAL_PLACEMENT = sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_INITIAL_PLACEMENT;
+    }
+
+    /// Hints on host memory, and on shared memory while the host has it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+    #[doc(alias = "ze_host_mem_alloc_flags_t")]
+    pub struct HostMemFlags: u32 {
+        /// Keep it in the host's caches.
+        const BIAS_CACHED = sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_CACHED;
+        /// Keep it out of the host's caches.
+        const BIAS_UNCACHED = sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_UNCACHED;
+        /// Combine writes: fast to write in order, very slow to read.
+        const BIAS_WRITE_COMBINED = sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_WRITE_COMBINED;
+        /// Place shared memory on the host first.
+        const BIAS_INITIAL_PLACEMENT = sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_INITIAL_PLACEMENT;
+    }
+}
+
+/// How a buffer is freed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[doc(alias = "ze_driver_memory_free_policy_ext_flags_t")]
+// A word, though a byte would do: the processor stalls where a byte is written and the word that
+// it lies in is read at once, as moving a buffer does.
+#[repr(usize)]
+pub enum FreePolicy {
+    /// At once, with `zeMemFree`. The device must be done with the memory, as it is with
+    /// everything that this library enqueues.
+    #[default]
+    Immediate,
+    /// After the work that uses the memory is complete, for which the free waits (`zeMemFreeExt`).
+    Blocking,
+    /// After the work that uses the memory is complete, without waiting (`zeMemFreeExt`).
+    Deferred,
+}
+
+impl FreePolicy {
+    /// The flags for `zeMemFreeExt`, `None` for `zeMemFree`.
+    #[inline]
+    pub(crate) fn flags(self) -> Option<sys::ze_driver_memory_free_policy_ext_flags_t> {
+        match self {
+            Self::Immediate => None,
+            Self::Blocking => Some(sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_BLOCKING_FREE),
+            Self::Deferred => Some(sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_DEFER_FREE),
+        }
+    }
+}
+
+impl fmt::Display for FreePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Immediate => "immediately",
+            Self::Blocking => "with blocking",
+            Self::Deferred => "deferred",
+        })
+    }
+}

@@ -1,0 +1,479 @@
+//! A context: what areas, queues and buffers that work together are made from.
+
+use crate::area::{DeviceArea, HostArea};
+use crate::device::ZeDevice;
+use crate::driver::Driver;
+use crate::error::{Error, Result};
+use crate::placement::PlacementKind;
+use crate::queue::Queue;
+use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
+use crate::raw::handle::{DeviceHandle, Handle};
+use crate::raw::list::ImmediateList;
+use crate::raw::lock::lock;
+use core::ffi::c_void;
+use core::fmt;
+use level_zero_sys as sys;
+use std::sync::{Arc, Mutex};
+
+/// A context of a driver. Areas, buffers and queues that work together come from one context.
+///
+/// Cheap to clone; the clones are the same context. It is destroyed when it and everything made
+/// from it is gone, in whatever order that is.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::Context;
+///
+/// let context = Context::new()?;
+/// let device = context.devices()[0].clone();
+/// let buffer = context.device_area(&device).mmap::<f32>(1024)?;
+/// assert_eq!(context.memory().device.live_bytes, 4096);
+/// drop(buffer);
+/// assert_eq!(context.memory().device.live_bytes, 0);
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+#[doc(alias = "ze_context_handle_t")]
+pub struct Context {
+    shared: Arc<ContextShared>,
+}
+
+#[derive(Debug)]
+struct ContextShared {
+    inner: Arc<ContextInner>,
+    driver: Driver,
+    devices: Vec<ZeDevice>,
+    /// By placement; see [`Ledger`] on who may hold an `Arc` of one.
+    ledgers: [Arc<Ledger>; 3],
+    /// Lists by device, made when first needed, through which areas fill device memory.
+    uploads: Mutex<Vec<(ZeDevice, Arc<ImmediateList>)>>,
+}
+
+/// Settings of a [`Context`].
+#[derive(Debug, Clone, Default)]
+pub struct ContextBuilder {
+    driver: Option<Driver>,
+    devices: Option<Vec<ZeDevice>>,
+}
+
+impl ContextBuilder {
+    /// The driver; [`Driver::find`] where none is given.
+    #[must_use]
+    pub fn driver(mut self, driver: &Driver) -> Self {
+        self.driver = Some(driver.clone());
+        self
+    }
+
+    /// The devices of the context; all of the driver where none are given.
+    ///
+    /// The parts of a device are in the context with it.
+    #[must_use]
+    #[doc(alias = "zeContextCreateEx")]
+    pub fn devices(mut self, devices: impl IntoIterator<Item = ZeDevice>) -> Self {
+        self.devices = Some(devices.into_iter().collect());
+        self
+    }
+
+    /// Makes the context.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::find`]; [`Error::DeviceNotInContext`] for a device of another driver;
+    /// [`Error::NoDevice`] for an empty list; [`Error::Call`].
+    pub fn build(self) -> Result<Context> {
+        let driver = match self.driver {
+            Some(driver) => driver,
+            None => Driver::find()?,
+        };
+        let inner = match &self.devices {
+            None => create(driver.inner(), None)?,
+            Some(devices) => {
+                if devices.is_empty() {
+                    let origin = "the list given to ContextBuilder::devices".to_owned();
+                    return Err(Error::NoDevice { origin });
+                }
+                if let Some(alien) = devices.iter().find(|d| !d.driver().is(driver.inner())) {
+                    return Err(Error::DeviceNotInContext {
+                        device: alien.name().to_owned(),
+                    });
+                }
+                let handles: Vec<_> = devices.iter().map(ZeDevice::as_raw).collect();
+                create(driver.inner(), Some(&handles))?
+            }
+        };
+        let inner = Arc::new(inner);
+        let ledger = |kind| Arc::new(Ledger::new(Arc::clone(&inner), kind));
+        Ok(Context {
+            shared: Arc::new(ContextShared {
+                devices: self.devices.unwrap_or_else(|| driver.devices().to_vec()),
+                ledgers: [
+                    ledger(PlacementKind::Device),
+                    ledger(PlacementKind::Shared),
+                    ledger(PlacementKind::Host),
+                ],
+                driver,
+                inner,
+                uploads: Mutex::new(Vec::new()),
+            }),
+        })
+    }
+}
+
+/// What is live in a context, by placement.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryReport {
+    /// Device memory.
+    pub device: MemoryUse,
+    /// Shared memory.
+    pub shared: MemoryUse,
+    /// Host memory.
+    pub host: MemoryUse,
+}
+
+impl MemoryReport {
+    /// The part of a placement.
+    #[must_use]
+    pub fn of(&self, placement: PlacementKind) -> MemoryUse {
+        match placement {
+            PlacementKind::Device => self.device,
+            PlacementKind::Shared => self.shared,
+            PlacementKind::Host => self.host,
+        }
+    }
+
+    /// Whether nothing is allocated now and nothing was lost.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.live_buffers() == 0 && self.leaked_bytes() == 0
+    }
+
+    /// Bytes that drops could not free, in all placements.
+    #[must_use]
+    pub fn leaked_bytes(&self) -> u64 {
+        self.device.leaked_bytes + self.shared.leaked_bytes + self.host.leaked_bytes
+    }
+
+    /// Bytes that are allocated now in all placements.
+    #[must_use]
+    pub fn live_bytes(&self) -> u64 {
+        self.device.live_bytes + self.shared.live_bytes + self.host.live_bytes
+    }
+
+    /// Buffers that are allocated now in all placements.
+    #[must_use]
+    pub fn live_buffers(&self) -> u64 {
+        self.device.live_buffers + self.shared.live_buffers + self.host.live_buffers
+    }
+
+    /// How often a drop could not free, in all placements.
+    #[must_use]
+    pub fn failed_frees(&self) -> u64 {
+        self.device.failed_frees + self.shared.failed_frees + self.host.failed_frees
+    }
+}
+
+/// A table, a line for each placement.
+impl fmt::Display for MemoryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "memory            live bytes  buffers      peak bytes  buffers"
+        )?;
+        for kind in [
+            PlacementKind::Device,
+            PlacementKind::Shared,
+            PlacementKind::Host,
+        ] {
+            let part = self.of(kind);
+            write!(
+                f,
+                "\n{kind:<12}{:>16}{:>9}{:>16}{:>9}",
+                part.live_bytes, part.live_buffers, part.peak_bytes, part.peak_buffers
+            )?;
+            if part.failed_frees > 0 {
+                let MemoryUse {
+                    failed_frees,
+                    leaked_bytes,
+                    ..
+                } = part;
+                write!(
+                    f,
+                    "  lost: {leaked_bytes} bytes in {failed_frees} failed frees"
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the driver knows of an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PointerInfo {
+    /// Where the memory lives.
+    pub placement: PlacementKind,
+    /// Where its allocation begins. Inside a [`ZeBuffer`](crate::ZeBuffer)'s allocation there may
+    /// be padding before its first element.
+    pub base: usize,
+    /// How many bytes its allocation has, as the driver rounded them.
+    pub size: usize,
+    /// The size of its pages in bytes.
+    pub page_size: u64,
+    /// A number that the driver gives every allocation.
+    pub id: u64,
+    /// The device that it was allocated on, where it has one and the driver says which.
+    pub device: Option<ZeDevice>,
+}
+
+impl Context {
+    /// A context with all devices of the driver that [`Driver::find`] finds.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Driver::find`]; [`Error::Call`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A context with other settings.
+    #[must_use]
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
+    /// The context's driver.
+    #[must_use]
+    pub fn driver(&self) -> &Driver {
+        &self.shared.driver
+    }
+
+    /// The devices that the context was made with: all root devices of the driver, or those of
+    /// [`ContextBuilder::devices`].
+    #[must_use]
+    pub fn devices(&self) -> &[ZeDevice] {
+        &self.shared.devices
+    }
+
+    /// An area of device memory: ordinal 0, [`BIAS_CACHED`](crate::DeviceMemFlags::BIAS_CACHED),
+    /// 64-byte alignment, as AML's.
+    ///
+    /// A device that is not in the context is refused when memory is asked for.
+    #[must_use]
+    #[doc(alias = "aml_area_ze_device_create")]
+    pub fn device_area(&self, device: &ZeDevice) -> DeviceArea {
+        DeviceArea::new(self, device)
+    }
+
+    /// The area of device memory on the first device, as AML's `aml_area_ze_device`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDevice`] where the driver has none.
+    #[doc(alias = "aml_area_ze_device")]
+    pub fn default_device_area(&self) -> Result<DeviceArea> {
+        Ok(self.device_area(self.first_device()?))
+    }
+
+    /// An area of host memory that devices reach:
+    /// [`BIAS_CACHED`](crate::HostMemFlags::BIAS_CACHED), 64-byte alignment, as AML's
+    /// `aml_area_ze_host`.
+    #[must_use]
+    #[doc(alias = "aml_area_ze_host_create")]
+    #[doc(alias = "aml_area_ze_host")]
+    pub fn host_area(&self) -> HostArea {
+        HostArea::new(self)
+    }
+
+    /// A queue on a device of the context.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DeviceNotInContext`]; [`Error::Call`].
+    pub fn queue(&self, device: &ZeDevice) -> Result<Queue> {
+        Queue::new(self, device)
+    }
+
+    /// What is live, by placement. Cheap: a few loads.
+    #[must_use]
+    pub fn memory(&self) -> MemoryReport {
+        let [device, shared, host] = &self.shared.ledgers;
+        MemoryReport {
+            device: device.usage(),
+            shared: shared.usage(),
+            host: host.usage(),
+        }
+    }
+
+    /// What the driver knows of an address: `None` where it is not memory of this context.
+    ///
+    /// The address may lie anywhere inside an allocation. Nothing is read through it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`].
+    #[doc(alias = "zeMemGetAllocProperties")]
+    #[doc(alias = "zeMemGetAddressRange")]
+    pub fn describe<T: ?Sized>(&self, pointer: *const T) -> Result<Option<PointerInfo>> {
+        let inner = &self.shared.inner;
+        let pointer = pointer.cast::<c_void>();
+        if pointer.is_null() {
+            return Ok(None);
+        }
+        let (properties, device) = self.properties_of(pointer)?;
+        let placement = match properties.type_ {
+            sys::ZE_MEMORY_TYPE_DEVICE => PlacementKind::Device,
+            sys::ZE_MEMORY_TYPE_SHARED => PlacementKind::Shared,
+            sys::ZE_MEMORY_TYPE_HOST => PlacementKind::Host,
+            _ => return Ok(None),
+        };
+        let mut base = core::ptr::null_mut();
+        let mut size = 0;
+        inner.driver().call("zeMemGetAddressRange", |api| {
+            // SAFETY: as above.
+            unsafe {
+                (api.zeMemGetAddressRange)(
+                    inner.handle().as_raw(),
+                    pointer,
+                    &raw mut base,
+                    &raw mut size,
+                )
+            }
+        })?;
+        Ok(Some(PointerInfo {
+            placement,
+            base: base.addr(),
+            size,
+            page_size: properties.pageSize,
+            id: properties.id,
+            device: self.device_of(device),
+        }))
+    }
+
+    fn properties_of(
+        &self,
+        pointer: *const c_void,
+    ) -> Result<(
+        sys::ze_memory_allocation_properties_t,
+        sys::ze_device_handle_t,
+    )> {
+        let inner = &self.shared.inner;
+        let mut properties = sys::ze_memory_allocation_properties_t {
+            stype: sys::ZE_STRUCTURE_TYPE_MEMORY_ALLOCATION_PROPERTIES,
+            ..Default::default()
+        };
+        let mut device = core::ptr::null_mut();
+        inner.driver().call("zeMemGetAllocProperties", |api| {
+            // SAFETY: the context is live; the driver looks the address up and reads nothing
+            // through it; the targets outlive the call.
+            unsafe {
+                (api.zeMemGetAllocProperties)(
+                    inner.handle().as_raw(),
+                    pointer,
+                    &raw mut properties,
+                    &raw mut device,
+                )
+            }
+        })?;
+        Ok((properties, device))
+    }
+
+    /// The device that memory of the host's side is on, where that may be another than the one
+    /// that is to touch it: shared memory of one device, seen as a slice, may be given to another.
+    pub(crate) fn owner_of<T>(&self, elements: *const T) -> Result<Option<DeviceHandle>> {
+        if self.driver().devices().len() < 2 || elements.is_null() {
+            return Ok(None);
+        }
+        let (properties, device) = self.properties_of(elements.cast())?;
+        let on_device = properties.type_ == sys::ZE_MEMORY_TYPE_SHARED;
+        Ok(Handle::new(device).filter(|_| on_device))
+    }
+
+    /// The device of that handle, also one that the context was not made with.
+    pub(crate) fn device_of(&self, handle: sys::ze_device_handle_t) -> Option<ZeDevice> {
+        self.driver()
+            .devices()
+            .iter()
+            .flat_map(|device| core::iter::once(device).chain(device.sub_devices()))
+            .find(|device| device.as_raw() == handle)
+            .cloned()
+    }
+
+    /// The context's handle, for calls that this library does not make. It is valid for as long as
+    /// this context or anything made from it lives.
+    #[must_use]
+    pub fn as_raw(&self) -> sys::ze_context_handle_t {
+        self.shared.inner.handle().as_raw()
+    }
+
+    /// The first of [`devices`](Context::devices).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoDevice`] where there is none.
+    pub fn first_device(&self) -> Result<&ZeDevice> {
+        let origin = || self.driver().origin().to_owned();
+        self.devices()
+            .first()
+            .ok_or_else(|| Error::NoDevice { origin: origin() })
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<ContextInner> {
+        &self.shared.inner
+    }
+
+    /// The ledger of a placement. Only allocations may keep a clone of the `Arc`.
+    #[inline]
+    pub(crate) fn ledger(&self, kind: PlacementKind) -> &Arc<Ledger> {
+        let [device, shared, host] = &self.shared.ledgers;
+        match kind {
+            PlacementKind::Device => device,
+            PlacementKind::Shared => shared,
+            PlacementKind::Host => host,
+        }
+    }
+
+    pub(crate) fn contains(&self, device: &ZeDevice) -> bool {
+        self.shared
+            .devices
+            .iter()
+            .any(|listed| device.is_of(listed))
+    }
+
+    /// The error for a device that is not in the context.
+    pub(crate) fn check_device(&self, device: &ZeDevice) -> Result<()> {
+        if self.contains(device) {
+            Ok(())
+        } else {
+            Err(Error::DeviceNotInContext {
+                device: device.name().to_owned(),
+            })
+        }
+    }
+
+    /// The list through which memory of a device is filled.
+    pub(crate) fn upload_list(&self, device: &ZeDevice) -> Result<Arc<ImmediateList>> {
+        let mut uploads = lock(&self.shared.uploads);
+        if let Some((_, list)) = uploads.iter().find(|(of, _)| of == device) {
+            return Ok(Arc::clone(list));
+        }
+        self.check_device(device)?;
+        let group = device.copy_group()?.ordinal;
+        let list = Arc::new(ImmediateList::new(self.inner(), device.handle(), group)?);
+        uploads.push((device.clone(), Arc::clone(&list)));
+        Ok(list)
+    }
+
+    pub(crate) fn is(&self, other: &Arc<ContextInner>) -> bool {
+        Arc::ptr_eq(self.inner(), other)
+    }
+}
+
+impl PartialEq for Context {
+    fn eq(&self, other: &Self) -> bool {
+        self.is(other.inner())
+    }
+}
+
+impl Eq for Context {}

@@ -1,0 +1,395 @@
+//! What can go wrong, and of which kind it is.
+
+mod code;
+
+pub use code::ResultCode;
+
+use crate::area::FreePolicy;
+use crate::placement::PlacementKind;
+use core::fmt;
+use level_zero_sys as sys;
+
+/// The result of everything in this library that can fail.
+pub type Result<T, E = Error> = core::result::Result<T, E>;
+
+/// What went wrong.
+///
+/// A failed call of the driver keeps the C call's name and the raw code; a request that was refused
+/// keeps what was asked and the limit that it met. [`Error::kind`] sorts them all into few kinds.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No driver was found.
+    #[error(
+        "no Level Zero driver: {}; install a GPU driver and the loader (Debian: `apt-get install \
+         intel-opencl-icd libze1`), name one with ZE_AREA_DRIVER, or build with the feature `cpu`",
+        tried.join("; ")
+    )]
+    NoDriver {
+        /// What was tried, and how each failed.
+        tried: Vec<String>,
+    },
+    /// The loader has no driver of that number.
+    #[error("there is no driver {index}: {origin} has {count}")]
+    NoSuchDriver {
+        /// The number that was asked for, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
+        /// Where they come from.
+        origin: String,
+    },
+    /// A library could not be loaded.
+    #[error(transparent)]
+    Load(#[from] sys::LoadError),
+    /// An environment variable has a value that means nothing.
+    #[error("{variable}={value:?} does not work here: expected {expected}")]
+    BadSetting {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The CPU driver could not be set up.
+    #[error("the CPU driver could not be set up: {0}")]
+    CpuDriver(String),
+    /// A call of the driver failed.
+    #[error("{call} failed: {code}{}", code.advice())]
+    Call {
+        /// The C call.
+        call: &'static str,
+        /// What it returned.
+        code: ResultCode,
+    },
+    /// There is no memory left.
+    #[error(
+        "out of memory: {call} returned {code} for {requested} bytes of {placement} memory; \
+         {live_bytes} bytes in {live_buffers} buffers of this context are live there: free some, \
+         or ask for less"
+    )]
+    OutOfMemory {
+        /// The C call.
+        call: &'static str,
+        /// What it returned.
+        code: ResultCode,
+        /// Where the memory was asked.
+        placement: PlacementKind,
+        /// How many bytes were asked.
+        requested: usize,
+        /// Bytes of this context that are live in that placement.
+        live_bytes: u64,
+        /// Buffers of this context that are live in that placement.
+        live_buffers: u64,
+    },
+    /// One allocation is larger than the device allows.
+    #[error(
+        "{requested} bytes of {placement} memory are above the limit of {limit} bytes \
+         (maxMemAllocSize) for one allocation: split the buffer, or use an area with \
+         relaxed_limits(true)"
+    )]
+    TooLarge {
+        /// Where the memory was asked.
+        placement: PlacementKind,
+        /// How many bytes were asked.
+        requested: usize,
+        /// The device's `maxMemAllocSize`.
+        limit: u64,
+    },
+    /// The driver refused the size.
+    #[error(
+        "{call} refused {requested} bytes of {placement} memory: {code}; maxMemAllocSize of the \
+         device is {limit} bytes"
+    )]
+    UnsupportedSize {
+        /// The C call.
+        call: &'static str,
+        /// What it returned.
+        code: ResultCode,
+        /// Where the memory was asked.
+        placement: PlacementKind,
+        /// How many bytes were asked.
+        requested: usize,
+        /// The smallest `maxMemAllocSize` of the devices concerned.
+        limit: u64,
+    },
+    /// The size in bytes does not fit the address space.
+    #[error("{len} elements of {element_size} bytes are more than isize::MAX bytes")]
+    SizeOverflow {
+        /// The number of elements.
+        len: usize,
+        /// The size of one element in bytes.
+        element_size: usize,
+    },
+    /// The alignment is no power of two.
+    #[error("alignment {align} is no power of two: ask for 1, 2, 4, ... bytes")]
+    BadAlignment {
+        /// The alignment that was asked for, in bytes.
+        align: usize,
+    },
+    /// There is no device to work with.
+    #[error("{origin} has no device: see `ZeDevice` and the example `devices` for what there is")]
+    NoDevice {
+        /// The driver, or the list that was given.
+        origin: String,
+    },
+    /// The device has no memory of that ordinal.
+    #[error("{device} has no memory of ordinal {ordinal}: it has {count}, counted from 0")]
+    BadOrdinal {
+        /// The ordinal that was asked for.
+        ordinal: u32,
+        /// How many memories the device has.
+        count: usize,
+        /// The device's name.
+        device: String,
+    },
+    /// The device belongs to another driver, or the context was made without it.
+    #[error(
+        "{device} is not in this context: take one of `context.devices()` or of their sub-devices"
+    )]
+    DeviceNotInContext {
+        /// The device's name.
+        device: String,
+    },
+    /// A buffer of one context was given to another.
+    #[error(
+        "the {what} of the {operation} belongs to another context: make all areas and queues that \
+         work together from one `Context`"
+    )]
+    WrongContext {
+        /// Which operation.
+        operation: &'static str,
+        /// Which end of it.
+        what: &'static str,
+    },
+    /// The two ends of a copy differ in length.
+    #[error(
+        "the source has {source_len} elements and the target {target_len}: take a slice of the longer one"
+    )]
+    LengthMismatch {
+        /// The source's number of elements.
+        source_len: usize,
+        /// The target's number of elements.
+        target_len: usize,
+    },
+    /// A range reaches beyond the buffer.
+    #[error("the range {start}..{end} is not inside a buffer of {len} elements")]
+    OutOfBounds {
+        /// First element.
+        start: usize,
+        /// One beyond the last element.
+        end: usize,
+        /// The buffer's number of elements.
+        len: usize,
+    },
+    /// A buffer cannot be seen as elements of another type.
+    #[error(
+        "{bytes} bytes at {address:#x} cannot be seen as elements of {element_size} bytes aligned \
+         to {element_align}"
+    )]
+    Cast {
+        /// The buffer's size in bytes.
+        bytes: usize,
+        /// The buffer's address.
+        address: usize,
+        /// The size of an element of the other type.
+        element_size: usize,
+        /// The alignment of the other type.
+        element_align: usize,
+    },
+    /// The driver has no such way of freeing.
+    #[error(
+        "the driver cannot free {policy}: zeMemFreeExt {}; use FreePolicy::Immediate",
+        match code { Some(code) => format!("returned {code}"), None => "is missing".to_owned() }
+    )]
+    FreePolicyUnsupported {
+        /// What was asked for.
+        policy: FreePolicy,
+        /// What `zeMemFreeExt` returned, `None` where the driver does not have it.
+        code: Option<ResultCode>,
+    },
+    /// The driver lacks a call that came after version 1.0 of the specification.
+    #[error("{call} is missing in {origin}: update the loader and the driver")]
+    MissingCall {
+        /// The C call.
+        call: &'static str,
+        /// The driver or loader.
+        origin: String,
+    },
+    /// The process is ending: the driver is on its way out and must not be called any more.
+    #[error("{call} was not called: the process is ending, and the driver with it")]
+    Exiting {
+        /// The C call.
+        call: &'static str,
+    },
+    /// The driver broke the specification: it said success and gave something unusable.
+    #[error("the driver broke the specification: {call} {what}; update the driver")]
+    DriverFault {
+        /// The C call.
+        call: &'static str,
+        /// What it did.
+        what: String,
+    },
+}
+
+/// The message: it has all the fields, and is what `main` and `unwrap` print.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Error {
+    /// The kind of error, as Argonne's AML sorts them.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Call { code, .. } => code.kind(),
+            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::NoDriver { .. }
+            | Self::NoSuchDriver { .. }
+            | Self::Load(_)
+            | Self::CpuDriver(_)
+            | Self::Exiting { .. }
+            | Self::DriverFault { .. } => ErrorKind::Failure,
+            Self::TooLarge { .. }
+            | Self::UnsupportedSize { .. }
+            | Self::FreePolicyUnsupported { .. }
+            | Self::MissingCall { .. } => ErrorKind::NotSupported,
+            Self::BadSetting { .. }
+            | Self::SizeOverflow { .. }
+            | Self::BadAlignment { .. }
+            | Self::BadOrdinal { .. }
+            | Self::NoDevice { .. }
+            | Self::DeviceNotInContext { .. }
+            | Self::WrongContext { .. }
+            | Self::LengthMismatch { .. }
+            | Self::OutOfBounds { .. }
+            | Self::Cast { .. } => ErrorKind::InvalidArgument,
+        }
+    }
+
+    /// The C call that failed, where one did.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static str> {
+        match self {
+            Self::Call { call, .. }
+            | Self::OutOfMemory { call, .. }
+            | Self::UnsupportedSize { call, .. }
+            | Self::MissingCall { call, .. }
+            | Self::Exiting { call }
+            | Self::DriverFault { call, .. } => Some(call),
+            Self::FreePolicyUnsupported { .. } => Some("zeMemFreeExt"),
+            _ => None,
+        }
+    }
+
+    /// What the C call returned, where one failed.
+    #[must_use]
+    pub fn code(&self) -> Option<ResultCode> {
+        match self {
+            Self::Call { code, .. }
+            | Self::OutOfMemory { code, .. }
+            | Self::UnsupportedSize { code, .. } => Some(*code),
+            Self::FreePolicyUnsupported { code, .. } => *code,
+            _ => None,
+        }
+    }
+}
+
+/// The kinds of [`Error`]: those of AML's `area_ze`, with its names beside them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The device or driver failed or is missing (`AML_FAILURE`).
+    Failure,
+    /// The request makes no sense (`AML_EINVAL`).
+    InvalidArgument,
+    /// The request is beyond what the driver or device can do (`AML_ENOTSUP`).
+    NotSupported,
+    /// No memory is left (`AML_ENOMEM`).
+    OutOfMemory,
+    /// Regions overlap (`AML_EDOM`).
+    Domain,
+    /// Something is still in use, or not ready (`AML_EBUSY`).
+    Busy,
+    /// The caller may not do this (`AML_EPERM`).
+    PermissionDenied,
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Failure => "failure",
+            Self::InvalidArgument => "invalid argument",
+            Self::NotSupported => "not supported",
+            Self::OutOfMemory => "out of memory",
+            Self::Domain => "overlapping regions",
+            Self::Busy => "busy",
+            Self::PermissionDenied => "permission denied",
+        })
+    }
+}
+
+/// An error of a call that takes a buffer by value, with the buffer, unchanged.
+///
+/// `?` turns it into a plain [`Error`] and drops the buffer, which frees it.
+#[derive(thiserror::Error)]
+#[error("{error}")]
+pub struct Returned<B> {
+    /// What went wrong.
+    #[source]
+    pub error: Error,
+    /// The buffer that was given.
+    pub buffer: B,
+}
+
+/// The error of [`ZeBuffer::free`](crate::ZeBuffer::free), with the buffer that is still allocated.
+pub type FreeError<B> = Returned<B>;
+
+impl<B> fmt::Debug for Returned<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Returned")
+            .field("error", &self.error)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<B> From<Returned<B>> for Error {
+    fn from(returned: Returned<B>) -> Self {
+        returned.error
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listed_code_has_its_name_in_the_message() {
+        for &(name, raw) in ResultCode::LISTED {
+            let code = ResultCode::from_raw(raw);
+            assert_eq!(code.name(), Some(name));
+            let error = Error::Call {
+                call: "zeMemFree",
+                code,
+            };
+            let text = error.to_string();
+            assert!(text.contains(name) && text.contains("zeMemFree"), "{text}");
+        }
+        assert_eq!(ResultCode::LISTED.len(), 42);
+    }
+
+    #[test]
+    fn a_code_that_nobody_lists_keeps_its_number() {
+        let code = ResultCode::from_raw(0x7fff_0001);
+        assert_eq!((code.name(), code.kind()), (None, ErrorKind::Failure));
+        assert!(code.to_string().contains("0x7fff0001"));
+    }
+
+    #[test]
+    fn an_error_is_small_enough_to_return_by_value() {
+        assert!(size_of::<Error>() <= 72, "{}", size_of::<Error>());
+    }
+}

@@ -1,0 +1,81 @@
+//! Typed memory for kernels on Intel GPUs, through Level Zero.
+//!
+//! A [`Context`] hands out [areas](Area); an area's `mmap` returns a [`ZeBuffer<T, P>`](ZeBuffer),
+//! which has in its type where its memory lives and frees it when dropped. What the placement
+//! forbids does not compile.
+//!
+//! ```
+//! # #[cfg(feature = "cpu")] {
+//! use ze_area::{Context, Device, Host, ZeBuffer};
+//!
+//! let context = Context::new()?;
+//! let gpu = &context.devices()[0];
+//! let queue = context.queue(gpu)?;
+//!
+//! let x: ZeBuffer<f32, Device> = context.device_area(gpu).mmap_from_slice(&[1.0, 2.0])?;
+//! let mut y: ZeBuffer<f32, Host> = context.host_area().mmap(2)?;
+//! queue.copy(&x, &mut y)?;
+//! assert_eq!(y[1], 2.0);
+//! // x[1] does not compile: the host cannot touch device memory.
+//! # }
+//! # Ok::<(), ze_area::Error>(())
+//! ```
+//!
+//! | placement | made by | lives | the host |
+//! |---|---|---|---|
+//! | [`Device`] | `context.device_area(&gpu)` | on the device | cannot touch it; [`Queue::copy`] |
+//! | [`Shared`] | `context.device_area(&gpu).shared()` | moves between both | `&[T]`, `&mut [T]` |
+//! | [`Host`] | `context.host_area()` | on the host, in reach of devices | `&[T]`, `&mut [T]` |
+//!
+//! # Drivers
+//!
+//! [`Context::new`] takes the machine's Level Zero driver, loaded at run time. With the feature
+//! `cpu` there is a driver on the CPU for machines without a GPU, `Driver::cpu`; see
+//! [`Driver::find`] for the choice.
+//!
+//! # Safety
+//!
+//! Safe code cannot misuse memory: buffers are freed once, after everything that borrows them;
+//! elements are types for which every pattern of bytes is a value; memory nobody wrote is
+//! `MaybeUninit`; alignment, ordinal, context and bounds are checked here, since drivers do not.
+//! What is believed of a driver is that the memory it hands out is its to give, for the size asked.
+#![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod area;
+#[allow(unsafe_code, reason = "gives the host access to memory of the driver")]
+mod buffer;
+#[allow(unsafe_code, reason = "queries of addresses")]
+mod context;
+#[allow(unsafe_code, reason = "queries of properties")]
+mod device;
+#[allow(unsafe_code, reason = "loads libraries")]
+mod driver;
+mod error;
+mod placement;
+#[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
+mod queue;
+#[allow(unsafe_code, reason = "calls the driver")]
+mod raw;
+
+pub use area::{
+    Align, Alignment, Area, DeviceArea, DeviceMemFlags, FreePolicy, HostArea, HostMemFlags,
+    RuntimeAlign,
+};
+pub use buffer::{Element, RawParts, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
+pub use context::{Context, ContextBuilder, MemoryReport, PointerInfo};
+pub use device::{
+    AccessCaps, ComputeLimits, DeviceKind, Memory, MemoryAccess, Properties, QueueGroup,
+    QueueGroupFlags, ZeDevice,
+};
+pub use driver::{Driver, Extension, Version};
+pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
+pub use queue::{Queue, Source, Target};
+pub use raw::context::MemoryUse;
+
+pub use level_zero_sys as sys;
+
+/// The CPU driver's own interface: settings, ledger, faults.
+#[cfg(feature = "cpu")]
+pub use level_zero_cpu as cpu;

@@ -1,0 +1,156 @@
+//! What a queue copies from and to.
+
+use crate::buffer::{Element, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
+use crate::context::Context;
+use crate::error::Result;
+use crate::placement::Placement;
+use crate::raw::handle::DeviceHandle;
+use sealed::{End, RawSource, RawTarget};
+
+pub(crate) mod sealed {
+    use crate::raw::allocation::Allocation;
+
+    /// One end of a copy: `len` elements at `pointer`, in `allocation` where they are a buffer's.
+    #[derive(Debug)]
+    pub struct End<'a, T> {
+        pub(crate) pointer: *mut T,
+        pub(crate) len: usize,
+        pub(crate) allocation: Option<&'a Allocation>,
+    }
+
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no memory to copy from",
+        note = "`ZeBuffer`, its views, slices, arrays and `Vec` are"
+    )]
+    pub trait RawSource {
+        type Element;
+        fn end(&self) -> End<'_, Self::Element>;
+    }
+
+    #[diagnostic::on_unimplemented(
+        message = "`{Self}` is no memory to write to",
+        note = "`ZeBuffer`, `ZeSliceMut`, slices, arrays and `Vec` are"
+    )]
+    pub trait RawTarget {
+        type Element;
+        fn end_mut(&mut self) -> End<'_, Self::Element>;
+    }
+}
+
+/// What a [`Queue`](crate::Queue) copies from: a [`ZeBuffer`] or view in any placement, or a slice, array or
+/// `Vec` of the host.
+///
+/// Sealed: these are all there are.
+#[diagnostic::on_unimplemented(
+    message = "a queue cannot copy from `{Self}`",
+    label = "cannot be copied from",
+    note = "copy from a reference to a `ZeBuffer`, a `ZeSlice`, a slice, an array or a `Vec`",
+    note = "on the host the elements must be plain data without padding (`ze_area::Upload`)"
+)]
+pub trait Source: RawSource {
+    /// The number of elements.
+    fn source_len(&self) -> usize {
+        self.end().len
+    }
+}
+
+/// What a [`Queue`](crate::Queue) copies to: a [`ZeBuffer`] or view in any placement, or a slice, array or
+/// `Vec` of the host.
+///
+/// Sealed: these are all there are.
+#[diagnostic::on_unimplemented(
+    message = "a queue cannot write to `{Self}`",
+    label = "cannot be written to",
+    note = "write to a mutable `ZeBuffer`, a part of one (`buffer.slice_mut(range)?`), a mutable slice, an array or a `Vec`",
+    note = "on the host the elements must be plain data, for which all bytes do (`ze_area::Element`)"
+)]
+pub trait Target: RawTarget {}
+
+macro_rules! host_end {
+    ([$($generics:tt)*] $type:ty) => {
+        impl<T: Upload, $($generics)*> RawSource for $type {
+            type Element = T;
+
+            fn end(&self) -> End<'_, T> {
+                let elements: &[T] = self.as_ref();
+                End { pointer: elements.as_ptr().cast_mut(), len: elements.len(), allocation: None }
+            }
+        }
+
+        impl<T: Upload, $($generics)*> Source for $type {}
+
+        impl<T: Element, $($generics)*> RawTarget for $type {
+            type Element = T;
+
+            fn end_mut(&mut self) -> End<'_, T> {
+                let elements: &mut [T] = self.as_mut();
+                End { pointer: elements.as_mut_ptr(), len: elements.len(), allocation: None }
+            }
+        }
+
+        impl<T: Element, $($generics)*> Target for $type {}
+    };
+}
+
+host_end!([][T]);
+host_end!([] Vec<T>);
+host_end!([const N: usize] [T; N]);
+
+macro_rules! source_end {
+    ($([$($generics:tt)*] $type:ty,)*) => {$(
+        impl<$($generics)* T, P: Placement> RawSource for $type {
+            type Element = T;
+
+            fn end(&self) -> End<'_, T> {
+                End {
+                    pointer: self.device_ptr().cast_mut(),
+                    len: self.len(),
+                    allocation: self.allocation(),
+                }
+            }
+        }
+
+        impl<$($generics)* T, P: Placement> Source for $type {}
+    )*};
+}
+
+macro_rules! target_end {
+    ($([$($generics:tt)*] $type:ty,)*) => {$(
+        impl<$($generics)* T, P: Placement> RawTarget for $type {
+            type Element = T;
+
+            fn end_mut(&mut self) -> End<'_, T> {
+                End {
+                    pointer: self.device_mut_ptr(),
+                    len: self.len(),
+                    allocation: self.allocation(),
+                }
+            }
+        }
+
+        impl<$($generics)* T, P: Placement> Target for $type {}
+    )*};
+}
+
+source_end!([] ZeBuffer<T, P>, ['a,] ZeSlice<'a, T, P>, ['a,] ZeSliceMut<'a, T, P>,);
+target_end!([] ZeBuffer<T, P>, ['a,] ZeSliceMut<'a, T, P>,);
+
+/// An end without its type.
+pub(super) struct At {
+    pub(super) pointer: *mut u8,
+    pub(super) device: Option<DeviceHandle>,
+    pub(super) of_driver: bool,
+}
+
+impl<T> End<'_, T> {
+    pub(super) fn at(&self, context: &Context) -> Result<At> {
+        Ok(At {
+            pointer: self.pointer.cast(),
+            device: match self.allocation {
+                Some(allocation) => allocation.device(),
+                None => context.owner_of(self.pointer)?,
+            },
+            of_driver: self.allocation.is_some(),
+        })
+    }
+}

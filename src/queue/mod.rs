@@ -1,0 +1,259 @@
+//! Queues: copies and fills, done when the call returns.
+
+mod ends;
+mod lane;
+
+pub(crate) use ends::sealed;
+pub use ends::{Source, Target};
+
+use crate::buffer::{Element, Upload, ZeBuffer};
+use crate::context::Context;
+use crate::device::ZeDevice;
+use crate::error::{Error, Result, Returned};
+use crate::placement::Placement;
+use crate::raw::allocation::Allocation;
+use crate::raw::list::ImmediateList;
+use bytemuck::Zeroable;
+use core::mem::MaybeUninit;
+use lane::stage;
+use sealed::{End, RawSource, RawTarget};
+use std::sync::Arc;
+
+/// How many bytes of a pattern that the driver does not take are written out at once.
+const PIECE: usize = 1 << 16;
+
+/// An in-order queue on a device. What it does is complete when the call returns.
+///
+/// Underneath is a synchronous immediate command list, in the device's first queue group that
+/// computes. Cheap to clone; the clones are the same queue, and threads may share it.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::Context;
+///
+/// let context = Context::new()?;
+/// let device = &context.devices()[0];
+/// let queue = context.queue(device)?;
+///
+/// let x = context.device_area(device).mmap_from_slice(&[1.0_f32, 2.0, 3.0])?;
+/// let mut y = context.host_area().mmap::<f32>(3)?;
+/// queue.copy(&x, &mut y)?;
+/// assert_eq!(y, [1.0, 2.0, 3.0]);
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Queue {
+    context: Context,
+    list: Arc<ImmediateList>,
+    device: ZeDevice,
+    max_fill_pattern: usize,
+}
+
+impl Queue {
+    pub(crate) fn new(context: &Context, device: &ZeDevice) -> Result<Self> {
+        context.check_device(device)?;
+        let group = device.copy_group()?;
+        Ok(Self {
+            list: Arc::new(ImmediateList::new(
+                context.inner(),
+                device.handle(),
+                group.ordinal,
+            )?),
+            context: context.clone(),
+            device: device.clone(),
+            max_fill_pattern: group.max_fill_pattern,
+        })
+    }
+
+    /// The device that the queue works on.
+    #[must_use]
+    pub fn device(&self) -> &ZeDevice {
+        &self.device
+    }
+
+    /// Copies all elements of `source` to `target`, which has as many, and waits.
+    ///
+    /// Ends on other devices than the queue's are lawful: each device touches its own memory, and
+    /// from one to another the elements go through the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::LengthMismatch`]; [`Error::WrongContext`] for a buffer of another context;
+    /// [`Error::Call`].
+    #[doc(alias = "zeCommandListAppendMemoryCopy")]
+    pub fn copy<S, D>(&self, source: &S, target: &mut D) -> Result<()>
+    where
+        S: Source + ?Sized,
+        D: Target + RawTarget<Element = S::Element> + ?Sized,
+    {
+        // SAFETY: the elements have one type, so those of the source are values of the target's.
+        unsafe { self.copy_ends(&source.end(), &target.end_mut()) }
+    }
+
+    /// Copies all elements of `source` to a buffer that nobody wrote yet, and waits.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Queue::copy`], with the buffer, unwritten.
+    #[expect(clippy::type_complexity, reason = "a buffer comes back in either case")]
+    pub fn init<S, T, P>(
+        &self,
+        mut target: ZeBuffer<MaybeUninit<T>, P>,
+        source: &S,
+    ) -> Result<ZeBuffer<T, P>, Returned<ZeBuffer<MaybeUninit<T>, P>>>
+    where
+        S: Source + RawSource<Element = T> + ?Sized,
+        T: Element,
+        P: Placement,
+    {
+        let from = source.end();
+        let to = target.end_mut();
+        let to = End {
+            pointer: to.pointer.cast::<T>(),
+            len: to.len,
+            allocation: to.allocation,
+        };
+        // SAFETY: the source's elements are values of `T`, and any bytes do as `MaybeUninit<T>`.
+        match unsafe { self.copy_ends(&from, &to) } {
+            // SAFETY: all elements are written.
+            Ok(()) => Ok(unsafe { target.assume_init() }),
+            Err(error) => Err(Returned {
+                error,
+                buffer: target,
+            }),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The ends must be what `end` and `end_mut` of a source and a target gave, both still
+    /// borrowed, and the source's elements lawful in the target.
+    unsafe fn copy_ends<T>(&self, source: &End<'_, T>, target: &End<'_, T>) -> Result<()> {
+        if source.len != target.len {
+            return Err(Error::LengthMismatch {
+                source_len: source.len,
+                target_len: target.len,
+            });
+        }
+        self.check_context("copy", "source", source.allocation)?;
+        self.check_context("copy", "target", target.allocation)?;
+        if source.len == 0 {
+            return Ok(());
+        }
+        let bytes = source.len * size_of::<T>();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let (target, source) = (target.at(&self.context)?, source.at(&self.context)?);
+        let list = match (self.lane(source.device)?, self.lane(target.device)?) {
+            (None, None) => None,
+            (Some(lane), None) | (None, Some(lane)) => Some(lane),
+            (Some(from), Some(to)) if from.root == to.root => Some(from),
+            (Some(from), Some(to)) => {
+                let (from, to) = (from.list(self), to.list(self));
+                // SAFETY: as below, and each list is of the device that its end is on.
+                return unsafe { stage(from, to, target.pointer, source.pointer, bytes) };
+            }
+        };
+        let list = list.as_ref().map_or(&*self.list, |lane| lane.list(self));
+        // SAFETY: the ends are borrowed, the target exclusively, so they are live and do not
+        // overlap; buffers are of this context, and on the list's device where they are on one; the
+        // work is done when the call returns.
+        unsafe { list.copy(target.pointer.cast(), source.pointer.cast(), bytes) }
+    }
+
+    /// Copies all elements of `source` to a new `Vec`, and waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongContext`]; [`Error::Call`].
+    pub fn to_vec<S>(&self, source: &S) -> Result<Vec<S::Element>>
+    where
+        S: Source + RawSource<Element: Element> + ?Sized,
+    {
+        let len = source.source_len();
+        let mut elements = vec![S::Element::zeroed(); len];
+        self.copy(source, &mut elements)?;
+        Ok(elements)
+    }
+
+    /// Fills `target` with copies of `value`, and waits.
+    ///
+    /// Any element type will do: where its size is no pattern that the driver takes (a power of
+    /// two, at most [`QueueGroup::max_fill_pattern`](crate::QueueGroup)), the copies are written
+    /// out on the host and copied in pieces.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongContext`]; [`Error::Call`].
+    #[doc(alias = "zeCommandListAppendMemoryFill")]
+    pub fn fill<D>(&self, target: &mut D, value: D::Element) -> Result<()>
+    where
+        D: Target + RawTarget<Element: Upload> + ?Sized,
+    {
+        let end = target.end_mut();
+        self.check_context("fill", "target", end.allocation)?;
+        let bytes = end.len * size_of::<D::Element>();
+        if bytes == 0 {
+            return Ok(());
+        }
+        let value = bytemuck::bytes_of(&value);
+        let pattern = match value {
+            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => &value[..1],
+            _ => value,
+        };
+        let end = end.at(&self.context)?;
+        let lane = self.lane(end.device)?;
+        let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
+        let longest = lane
+            .as_ref()
+            .map_or(self.max_fill_pattern, |lane| lane.max_fill_pattern);
+        let of_driver =
+            end.of_driver && pattern.len().is_power_of_two() && pattern.len() <= longest.max(1);
+        if of_driver {
+            // SAFETY: the target is live memory of this context, borrowed exclusively; the pattern
+            // divides its size, since it divides that of an element.
+            return unsafe { list.fill(end.pointer.cast(), pattern, bytes) };
+        }
+        let piece = value.repeat((PIECE / value.len()).clamp(1, bytes / value.len()));
+        let mut done = 0;
+        while done < bytes {
+            let now = piece.len().min(bytes - done);
+            // SAFETY: `done` is below the target's size.
+            let at = unsafe { end.pointer.add(done) };
+            // SAFETY: `now` bytes from there on lie in the target, which is borrowed exclusively;
+            // the piece is ours, and as long.
+            unsafe { list.copy(at.cast(), piece.as_ptr().cast(), now) }?;
+            done += now;
+        }
+        Ok(())
+    }
+
+    /// Waits for everything that was enqueued before, by whatever means.
+    ///
+    /// The operations of this library are complete when they return; this is for work that was
+    /// enqueued with raw handles.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`].
+    #[doc(alias = "zeCommandListAppendBarrier")]
+    pub fn barrier(&self) -> Result<()> {
+        self.list.barrier()
+    }
+
+    fn check_context(
+        &self,
+        operation: &'static str,
+        what: &'static str,
+        allocation: Option<&Allocation>,
+    ) -> Result<()> {
+        match allocation {
+            Some(allocation) if !self.context.is(allocation.context()) => {
+                Err(Error::WrongContext { operation, what })
+            }
+            _ => Ok(()),
+        }
+    }
+}

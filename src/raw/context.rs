@@ -1,0 +1,255 @@
+//! The context of the driver, and the count of what lives in it.
+
+use crate::driver::DriverInner;
+use crate::error::{Error, Result};
+use crate::placement::PlacementKind;
+use crate::raw::exit::{self, Calls};
+use crate::raw::handle::{ContextHandle, Handle};
+use level_zero_sys as sys;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// A context of the driver, destroyed when the last buffer, area and queue made from it is gone.
+#[derive(Debug)]
+pub(crate) struct ContextInner {
+    driver: Arc<DriverInner>,
+    api: &'static sys::Api,
+    handle: ContextHandle,
+}
+
+impl ContextInner {
+    /// Takes over a context.
+    ///
+    /// # Safety
+    ///
+    /// `handle` must be a live context of `driver` that nobody else destroys, and `api` that
+    /// driver's functions.
+    pub(crate) unsafe fn new(
+        driver: Arc<DriverInner>,
+        api: &'static sys::Api,
+        handle: ContextHandle,
+    ) -> Self {
+        Self {
+            driver,
+            api,
+            handle,
+        }
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<DriverInner> {
+        &self.driver
+    }
+
+    #[inline]
+    pub(crate) fn handle(&self) -> ContextHandle {
+        self.handle
+    }
+}
+
+impl Drop for ContextInner {
+    fn drop(&mut self) {
+        let destroyed = self.driver.call("zeContextDestroy", |api| {
+            // SAFETY: the handle is a live context that this value owns. All that was allocated in
+            // it holds an `Arc` of this value, so it is freed by now or was given up on.
+            unsafe { (api.zeContextDestroy)(self.handle.as_raw()) }
+        });
+        if let Err(error) = destroyed
+            && !matches!(error, Error::Exiting { .. })
+        {
+            tracing::error!(%error, "a context could not be destroyed");
+        }
+    }
+}
+
+/// What lives in one placement of one context.
+///
+/// Every allocation holds an `Arc` of its ledger: it keeps the context alive, and its count is the
+/// number of live allocations, for the price of one atomic operation.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    context: ContextInnerRef,
+    /// The context's own, at hand: what every allocation and free needs.
+    api: &'static sys::Api,
+    handle: ContextHandle,
+    kind: PlacementKind,
+    live_bytes: AtomicU64,
+    peak_bytes: AtomicU64,
+    peak_buffers: AtomicU64,
+    failed_frees: AtomicU64,
+    leaked_bytes: AtomicU64,
+    /// The smallest alignment that the driver was seen to ignore.
+    ignored_alignment: AtomicUsize,
+}
+
+type ContextInnerRef = Arc<ContextInner>;
+
+/// What is live in one placement of a context, and what was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryUse {
+    /// Bytes that are allocated now, as asked of the driver: what was added to align a buffer is in
+    /// it, the rounding to pages that the driver does is not.
+    pub live_bytes: u64,
+    /// Buffers that are allocated now. Empty buffers take no memory and are not counted.
+    pub live_buffers: u64,
+    /// The most bytes that were allocated at once.
+    pub peak_bytes: u64,
+    /// The most buffers that were allocated at once.
+    pub peak_buffers: u64,
+    /// How often a drop could not free: the memory is lost to the process.
+    pub failed_frees: u64,
+    /// Bytes that were lost in that way.
+    pub leaked_bytes: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(context: Arc<ContextInner>, kind: PlacementKind) -> Self {
+        Self {
+            api: context.api,
+            handle: context.handle,
+            context,
+            kind,
+            live_bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
+            peak_buffers: AtomicU64::new(0),
+            failed_frees: AtomicU64::new(0),
+            leaked_bytes: AtomicU64::new(0),
+            ignored_alignment: AtomicUsize::new(usize::MAX),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn context(&self) -> &Arc<ContextInner> {
+        &self.context
+    }
+
+    #[inline]
+    pub(crate) fn kind(&self) -> PlacementKind {
+        self.kind
+    }
+
+    /// The driver's functions, `None` where the process is ending.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Calls> {
+        exit::enter(self.api)
+    }
+
+    /// The context's handle.
+    #[inline]
+    pub(crate) fn handle(&self) -> ContextHandle {
+        self.handle
+    }
+
+    /// An allocation begins: the returned `Arc` is its share of the ledger.
+    #[inline]
+    pub(crate) fn open(self: &Arc<Self>, bytes: usize) -> Arc<Self> {
+        let share = Arc::clone(self);
+        let bytes = bytes as u64;
+        let live = self.live_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if live > self.peak_bytes.load(Ordering::Relaxed) {
+            raise(&self.peak_bytes, live);
+        }
+        let buffers = self.live_buffers();
+        if buffers > self.peak_buffers.load(Ordering::Relaxed) {
+            raise(&self.peak_buffers, buffers);
+        }
+        share
+    }
+
+    /// An allocation has ended; its share is dropped right after.
+    #[inline]
+    pub(crate) fn close(&self, bytes: usize) {
+        self.live_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A drop could not free.
+    #[cold]
+    pub(crate) fn leaked(&self, bytes: usize) {
+        self.failed_frees.fetch_add(1, Ordering::Relaxed);
+        self.leaked_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed)
+    }
+
+    /// The context itself holds one share, every allocation one more; nothing else does.
+    #[inline]
+    pub(crate) fn live_buffers(self: &Arc<Self>) -> u64 {
+        (Arc::strong_count(self) as u64).saturating_sub(1)
+    }
+
+    #[inline]
+    pub(crate) fn ignores_alignment(&self, align: usize) -> bool {
+        align >= self.ignored_alignment.load(Ordering::Relaxed)
+    }
+
+    #[cold]
+    pub(crate) fn saw_alignment_ignored(&self, align: usize) {
+        self.ignored_alignment.fetch_min(align, Ordering::Relaxed);
+    }
+
+    pub(crate) fn usage(self: &Arc<Self>) -> MemoryUse {
+        MemoryUse {
+            live_bytes: self.live_bytes(),
+            live_buffers: self.live_buffers(),
+            peak_bytes: self.peak_bytes.load(Ordering::Relaxed),
+            peak_buffers: self.peak_buffers.load(Ordering::Relaxed),
+            failed_frees: self.failed_frees.load(Ordering::Relaxed),
+            leaked_bytes: self.leaked_bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Out of the way of the allocations that set no new peak: their path has no jump.
+#[cold]
+fn raise(peak: &AtomicU64, to: u64) {
+    peak.fetch_max(to, Ordering::Relaxed);
+}
+
+/// Makes a context for `devices`, or for all devices of the driver where there is no list.
+pub(crate) fn create(
+    driver: &Arc<DriverInner>,
+    devices: Option<&[sys::ze_device_handle_t]>,
+) -> Result<ContextInner> {
+    let desc = sys::ze_context_desc_t {
+        stype: sys::ZE_STRUCTURE_TYPE_CONTEXT_DESC,
+        ..Default::default()
+    };
+    let mut raw = core::ptr::null_mut();
+    let call = match devices {
+        None => "zeContextCreate",
+        Some(_) => "zeContextCreateEx",
+    };
+    let api = driver.enter(call)?.table();
+    driver.call(call, |api| match devices {
+        // SAFETY: the driver's handle is live; the descriptor and the target outlive the call.
+        None => unsafe {
+            (api.zeContextCreate)(driver.handle.as_raw(), &raw const desc, &raw mut raw)
+        },
+        Some(devices) => {
+            let Some(create) = api.zeContextCreateEx else {
+                return sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE;
+            };
+            let count = u32::try_from(devices.len()).unwrap_or(u32::MAX);
+            let list = devices.as_ptr().cast_mut();
+            // SAFETY: as above; the list has as many handles as it says, all of this driver.
+            unsafe {
+                create(
+                    driver.handle.as_raw(),
+                    &raw const desc,
+                    count,
+                    list,
+                    &raw mut raw,
+                )
+            }
+        }
+    })?;
+    exit::watch();
+    let handle = Handle::new(raw).ok_or_else(|| Error::DriverFault {
+        call,
+        what: "gave a null context".into(),
+    })?;
+    // SAFETY: the driver has just made the context, for nobody else.
+    Ok(unsafe { ContextInner::new(Arc::clone(driver), api, handle) })
+}

@@ -1,0 +1,9 @@
+//! The unsafe floor: handles, the one way of calling the driver, and the one `Drop` that frees.
+
+pub(crate) mod allocation;
+pub(crate) mod call;
+pub(crate) mod context;
+pub(crate) mod exit;
+pub(crate) mod handle;
+pub(crate) mod list;
+pub(crate) mod lock;
