@@ -1,0 +1,176 @@
+//! How a process ends: whatever its threads do at that time, it ends well.
+
+use crate::drivers::{Config, Subject};
+use crate::{process, promises, scenarios};
+use std::cell::RefCell;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, ZeBuffer};
+
+promises![
+    a_process_ends_well_while_threads_allocate_and_free,
+    a_process_ends_well_with_buffers_in_its_statics,
+    a_process_ends_well_with_buffers_in_its_thread_locals,
+    a_call_at_the_end_of_the_process_is_an_error,
+];
+
+scenarios![
+    ends_while_threads_allocate_and_free,
+    ends_with_buffers_in_statics,
+    ends_with_buffers_in_thread_locals,
+    calls_when_the_driver_is_gone,
+];
+
+fn again(subject: &Subject, scenario: &str, says: &str) {
+    let output = process::again(subject.config, scenario, &[]);
+    if let Err(text) = output.clean() {
+        panic!("{scenario}: {text}");
+    }
+    assert_eq!(output.stdout, says, "{scenario}");
+}
+
+fn a_process_ends_well_while_threads_allocate_and_free(subject: &Subject) {
+    for _ in 0..10 {
+        again(subject, "ends_while_threads_allocate_and_free", "");
+    }
+}
+
+/// Works until the process ends.
+fn busy(context: &Context, kind: usize) {
+    let device = &context.devices()[0];
+    let area = context.device_area(device);
+    let queue = context.queue(device);
+    let mut data = vec![0_u8; 4096];
+    let error = loop {
+        let done = match kind % 4 {
+            0 => area.mmap_uninit::<u8>(4096).map(drop),
+            1 => area.shared().mmap_uninit::<u8>(4096).map(drop),
+            2 => context.host_area().mmap::<u8>(4096).map(drop),
+            _ => match (&queue, area.mmap_from_slice(&data)) {
+                (Ok(queue), Ok(buffer)) => queue.copy(&buffer, &mut data),
+                (_, Err(error)) => Err(error),
+                (Err(_), _) => return,
+            },
+        };
+        if let Err(error) = done {
+            break error;
+        }
+    };
+    // Whoever comes this far is told why, and waits for the end.
+    if !matches!(error, Error::Exiting { .. }) {
+        eprintln!("{error}");
+    }
+    loop {
+        std::thread::park();
+    }
+}
+
+fn ends_while_threads_allocate_and_free(config: &'static Config) {
+    let subject = config.open().unwrap();
+    let context = Context::builder().driver(subject.driver()).build().unwrap();
+    for kind in 0..6 {
+        let context = context.clone();
+        std::thread::spawn(move || busy(&context, kind));
+    }
+    std::thread::sleep(Duration::from_millis(20));
+}
+
+/// Something to be freed, of both sides.
+type Buffers = (ZeBuffer<u8, Host>, ZeBuffer<u8, Device>);
+
+fn a_process_ends_well_with_buffers_in_its_statics(subject: &Subject) {
+    again(subject, "ends_with_buffers_in_statics", "");
+}
+
+fn ends_with_buffers_in_statics(config: &'static Config) {
+    static KEPT: OnceLock<(Buffers, Context)> = OnceLock::new();
+    let subject = config.open().unwrap();
+    let context = Context::builder().driver(subject.driver()).build().unwrap();
+    let host = context.host_area().mmap(64).unwrap();
+    let device = context.device_area(subject.device()).mmap(64).unwrap();
+    assert!(KEPT.set(((host, device), context)).is_ok());
+}
+
+fn a_process_ends_well_with_buffers_in_its_thread_locals(subject: &Subject) {
+    again(subject, "ends_with_buffers_in_thread_locals", "");
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Buffers>> =
+        const { RefCell::new(None) };
+}
+
+fn ends_with_buffers_in_thread_locals(config: &'static Config) {
+    let subject = config.open().unwrap();
+    let context = Context::builder().driver(subject.driver()).build().unwrap();
+    let keep = |context: &Context| {
+        let host = context.host_area().mmap(64).unwrap();
+        let device = context.device_area(&context.devices()[0]).mmap(64).unwrap();
+        LOCAL.set(Some((host, device)));
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| keep(&context));
+        }
+    });
+    // A thread is done with the scope before its destructors are done.
+    let begin = std::time::Instant::now();
+    while context.memory().live_buffers() > 0 {
+        assert!(
+            begin.elapsed() < Duration::from_secs(10),
+            "{:?}",
+            context.memory()
+        );
+        std::thread::yield_now();
+    }
+    keep(&context);
+}
+
+fn a_call_at_the_end_of_the_process_is_an_error(subject: &Subject) {
+    if !cfg!(unix) {
+        return subject.not_applicable("calls at the end of the process: Unix only");
+    }
+    again(subject, "calls_when_the_driver_is_gone", "Exiting\n");
+}
+
+type Kept = (Context, DeviceArea, ZeBuffer<u8, Device>);
+
+static LAST: Mutex<Option<Kept>> = Mutex::new(None);
+
+/// Runs after all that the driver has registered, since it was registered before.
+#[cfg(unix)]
+extern "C" fn last() {
+    let Some((context, area, buffer)) = LAST.lock().unwrap().take() else {
+        std::process::abort();
+    };
+    let error = area.mmap_uninit::<u8>(64).unwrap_err();
+    let exiting = matches!(
+        error,
+        Error::Exiting {
+            call: "zeMemAllocDevice"
+        }
+    ) && error.kind() == ErrorKind::Failure
+        && error.call() == Some("zeMemAllocDevice")
+        && error.to_string().contains("the process is ending");
+    let refused = context.queue(&context.devices()[0]).is_err()
+        && context.describe(buffer.device_ptr()).is_err();
+    let returned = buffer.free().unwrap_err();
+    drop(returned);
+    drop((context, area));
+    if exiting && refused {
+        println!("Exiting");
+    }
+}
+
+fn calls_when_the_driver_is_gone(config: &'static Config) {
+    #[cfg(unix)]
+    {
+        // SAFETY: the handler is a function of this program.
+        unsafe { libc::atexit(last) };
+    }
+    let subject = config.open().unwrap();
+    let context = Context::builder().driver(subject.driver()).build().unwrap();
+    let area = context.device_area(subject.device());
+    let buffer = area.mmap(64).unwrap();
+    *LAST.lock().unwrap() = Some((context, area, buffer));
+}

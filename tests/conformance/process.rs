@@ -1,0 +1,163 @@
+//! This program again, as a child: a driver reads its environment only once, and some promises
+//! are about how a process ends.
+
+use crate::drivers::{CONFIGS, Config};
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What the child is to do: `<driver>::<promise or scenario>`.
+const TASK: &str = "ZE_AREA_CONFORMANCE_TASK";
+
+/// How long a child may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Variables that would make the child another than it is meant to be.
+const CLEARED: &[&str] = &[
+    "ZE_AREA_DRIVER",
+    "ZE_AFFINITY_MASK",
+    "ZE_FLAT_DEVICE_HIERARCHY",
+    "ZE_ENABLE_ALT_DRIVERS",
+    "RUST_BACKTRACE",
+];
+
+pub(crate) struct Output {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    captures: Vec<PathBuf>,
+    timed_out: bool,
+}
+
+impl Output {
+    /// The child ended well and had nothing to complain about: neither had the driver, nor the
+    /// validation layer, whose refusals are codes, and failures here.
+    pub(crate) fn clean(&self) -> Result<(), String> {
+        let mut text = String::new();
+        if self.timed_out {
+            let _ = writeln!(text, "ended after {PATIENCE:?}");
+        } else if !self.status.success() {
+            let _ = writeln!(text, "ended with {}", self.status);
+        }
+        if !self.captures.is_empty() {
+            let _ = writeln!(text, "the driver wrote captures: {:?}", self.captures);
+        }
+        if text.is_empty() && self.stderr.is_empty() {
+            return Ok(());
+        }
+        let (stdout, stderr) = (&self.stdout, &self.stderr);
+        let _ = write!(text, "stdout:\n{stdout}\nstderr:\n{stderr}");
+        Err(text)
+    }
+
+    /// The lines that say what was left out.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let notes = |line: &&str| {
+            line.starts_with("content unchecked: ") || line.starts_with("not applicable: ")
+        };
+        self.stdout
+            .lines()
+            .filter(notes)
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// A folder of its own for a child, gone with this value.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("ze-area-conformance-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs a promise or scenario in a process of its own, with further variables in its environment.
+pub(crate) fn again(config: &'static Config, task: &str, variables: &[(&str, &str)]) -> Output {
+    let scratch = Scratch::new();
+    let (stdout, stderr) = (scratch.0.join("stdout"), scratch.0.join("stderr"));
+    let work = scratch.0.join("work");
+    fs::create_dir(&work).unwrap();
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    for variable in CLEARED {
+        command.env_remove(variable);
+    }
+    for other in CONFIGS {
+        for (key, _) in other.environment {
+            command.env_remove(key);
+        }
+    }
+    let mut child = command
+        .envs(config.environment.iter().copied())
+        .envs(variables.iter().copied())
+        .env(TASK, format!("{}::{task}", config.name))
+        .current_dir(&work)
+        .stdin(Stdio::null())
+        .stdout(File::create(&stdout).unwrap())
+        .stderr(File::create(&stderr).unwrap())
+        .spawn()
+        .unwrap();
+    let begin = Instant::now();
+    let mut timed_out = false;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if begin.elapsed() > PATIENCE {
+            timed_out = true;
+            child.kill().unwrap();
+            break child.wait().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    };
+    Output {
+        status,
+        stdout: read(&stdout),
+        stderr: read(&stderr),
+        captures: fs::read_dir(&work)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect(),
+        timed_out,
+    }
+}
+
+fn read(path: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned()
+}
+
+pub(crate) fn is_child() -> bool {
+    std::env::var_os(TASK).is_some()
+}
+
+/// What the child does.
+pub(crate) fn child() {
+    let task = std::env::var(TASK).unwrap();
+    let (config, name) = task.split_once("::").unwrap();
+    let config = CONFIGS.iter().find(|c| c.name == config).unwrap();
+    if let Some(scenario) = crate::all_scenarios().find(|scenario| scenario.name == name) {
+        return (scenario.run)(config);
+    }
+    let promise = crate::all_promises()
+        .find(|promise| promise.name == name)
+        .unwrap();
+    let subject = config.open().unwrap();
+    (promise.check)(&subject);
+    for note in subject.finish() {
+        println!("{note}");
+    }
+}

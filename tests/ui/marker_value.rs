@@ -1,0 +1,9 @@
+//! A value of a placement.
+
+use ze_area::Device;
+
+fn value() -> Device {
+    Device
+}
+
+fn main() {}
