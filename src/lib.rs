@@ -79,3 +79,8 @@ pub use level_zero_sys as sys;
 /// The CPU driver's own interface: settings, ledger, faults.
 #[cfg(feature = "cpu")]
 pub use level_zero_cpu as cpu;
+
+/// Runs the example of the README with the other examples.
+#[cfg(all(doctest, feature = "cpu"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
