@@ -22,6 +22,12 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let file = std::env::args_os().nth(1);
+    if file.as_ref().is_some_and(|file| file == "--help") {
+        println!(
+            "quickstart [FILE.csv]: moves a table of numbers through all placements of memory"
+        );
+        return ExitCode::SUCCESS;
+    }
     match run(&file.map_or(PathBuf::from(DEFAULT_FILE), PathBuf::from)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -16,5 +16,7 @@ bindgen "${ZE_DDI_HEADER:-/usr/include/level_zero/ze_ddi.h}" \
     --use-core \
     --rust-target 1.85 --rust-edition 2024 \
     --merge-extern-blocks \
+    --raw-line '// From the Level Zero headers, Copyright (C) 2019-2021 Intel Corporation,' \
+    --raw-line '// SPDX-License-Identifier: MIT' \
     --raw-line '// Made by generate.sh from the headers of libze-dev; edit that, not this.' \
     -o src/bindings.rs

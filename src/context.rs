@@ -7,7 +7,6 @@ use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
 use crate::queue::Queue;
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
-use crate::raw::handle::{DeviceHandle, Handle};
 use crate::raw::list::ImmediateList;
 use crate::raw::lock::lock;
 use core::ffi::c_void;
@@ -379,15 +378,15 @@ impl Context {
         Ok((properties, device))
     }
 
-    /// The device that memory of the host's side is on, where that may be another than the one
-    /// that is to touch it: shared memory of one device, seen as a slice, may be given to another.
-    pub(crate) fn owner_of<T>(&self, elements: *const T) -> Result<Option<DeviceHandle>> {
-        if self.driver().devices().len() < 2 || elements.is_null() {
-            return Ok(None);
+    /// Whether elements of the host lie in memory of the driver, as a slice of a Shared or Host
+    /// buffer does, while there are several devices: which one may touch it is then unknown, since
+    /// the buffer may be of another context or on another device.
+    pub(crate) fn is_of_driver<T>(&self, elements: *const T) -> Result<bool> {
+        if self.driver().devices().len() < 2 {
+            return Ok(false);
         }
-        let (properties, device) = self.properties_of(elements.cast())?;
-        let on_device = properties.type_ == sys::ZE_MEMORY_TYPE_SHARED;
-        Ok(Handle::new(device).filter(|_| on_device))
+        let (properties, _) = self.properties_of(elements.cast())?;
+        Ok(properties.type_ != sys::ZE_MEMORY_TYPE_UNKNOWN)
     }
 
     /// The device of that handle, also one that the context was not made with.

@@ -116,7 +116,8 @@ impl Driver {
     /// `cpu`, the CPU driver.
     ///
     /// `ZE_AREA_DRIVER` may be `system`, `cpu`, or the path of a loader or driver. The CPU driver
-    /// is never taken silently: a `tracing` warning says so, unless it was asked for by name.
+    /// is never taken silently: unless it was asked for by name, a `tracing` warning says so, or a
+    /// line on the standard error where no subscriber is set.
     ///
     /// # Errors
     ///
@@ -159,10 +160,15 @@ impl Driver {
         #[cfg(feature = "cpu")]
         match Self::cpu() {
             Ok(driver) => {
-                tracing::warn!(
-                    reason = tried.join("; "),
-                    "no GPU driver: memory and work are on the CPU driver"
-                );
+                let reason = tried.join("; ");
+                if tracing::dispatcher::has_been_set() {
+                    tracing::warn!(
+                        reason,
+                        "no GPU driver: memory and work are on the CPU driver"
+                    );
+                } else {
+                    eprintln!("ze-area: no GPU driver ({reason}): all is on the CPU driver");
+                }
                 return Ok(driver);
             }
             Err(error) => tried.push(error.to_string()),
@@ -197,6 +203,7 @@ impl Driver {
     ///
     /// As of [`Driver::system`].
     pub fn system_all() -> Result<Vec<Self>> {
+        let _setup = exit::set_up()?;
         // SAFETY: as in `system_nth`.
         let library = unsafe { load(Path::new(sys::system_loader())) }?;
         // SAFETY: the table is that of a loader.
@@ -223,6 +230,7 @@ impl Driver {
     ///
     /// As of [`Driver::load`].
     unsafe fn open(path: &Path, index: usize) -> Result<Self> {
+        let _setup = exit::set_up()?;
         // SAFETY: passed on to the caller.
         let library = unsafe { load(path) }?;
         // SAFETY: the table is that of a loader or driver, as the caller vouches.
@@ -240,7 +248,8 @@ impl Driver {
     /// # Safety
     ///
     /// The functions must do what the specification says of them, as far as memory goes: write only
-    /// where they are given room, and hand out memory that is theirs to give.
+    /// where they are given room, and hand out memory that is theirs to give. The same handle means
+    /// the same object, whichever table it comes from.
     pub unsafe fn from_api(api: &'static sys::Api, index: usize) -> Result<Self> {
         // SAFETY: passed on to the caller.
         unsafe { Self::from_table(api, index, "a table of functions".to_owned()) }
@@ -250,6 +259,7 @@ impl Driver {
     ///
     /// As of [`Driver::from_api`].
     unsafe fn from_table(api: &'static sys::Api, index: usize, origin: String) -> Result<Self> {
+        let _setup = exit::set_up()?;
         // SAFETY: passed on to the caller.
         let handles = unsafe { handles(api) }?;
         let Some(&handle) = handles.get(index) else {
@@ -268,7 +278,8 @@ impl Driver {
         })
     }
 
-    /// The CPU driver of this process, set up by the environment (`LEVEL_ZERO_CPU_*`).
+    /// The CPU driver of this process, set up by the environment (`LEVEL_ZERO_CPU_*`). Needs the
+    /// feature `cpu`.
     ///
     /// Every call gives the same driver.
     ///
@@ -282,13 +293,31 @@ impl Driver {
         Self::from_cpu(instance)
     }
 
-    /// A CPU driver with its own devices, memory and settings.
+    /// A CPU driver with its own devices, memory and settings. Needs the feature `cpu`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// use ze_area::cpu::{Config, Instance};
+    /// use ze_area::{Context, Driver};
+    ///
+    /// let cpu = Instance::new(Config::new().devices(2))?;
+    /// let context = Context::builder().driver(&Driver::from_cpu(&cpu)?).build()?;
+    /// assert_eq!(context.devices().len(), 2);
+    ///
+    /// let buffer = context.host_area().mmap::<u64>(8)?;
+    /// assert_eq!(cpu.ledger().allocations[0].size, 64);
+    /// drop(buffer);
+    /// assert!(cpu.ledger().allocations.is_empty());
+    /// # }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
     /// [`Error::Call`], where the instance was told to fail one.
     #[cfg(feature = "cpu")]
     pub fn from_cpu(instance: &level_zero_cpu::Instance) -> Result<Self> {
+        let _setup = exit::set_up()?;
         let handle = Handle::new(instance.driver_handle())
             .ok_or_else(|| Error::CpuDriver("the instance has a null handle".to_owned()))?;
         Self::new(DriverInner {

@@ -45,6 +45,8 @@ pub trait HostAccess: Placement {}
 
 // Where `==` is refused the compiler has no message but the line of the type, with its comment.
 /// Memory on the device, from `zeMemAllocDevice`. The host has no access.
+///
+/// The handle of a physical device is [`ZeDevice`](crate::ZeDevice).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Device {} // no `HostAccess`: copy to `Host` or `Shared` memory first
 

@@ -75,6 +75,26 @@ fn the_cpu_driver_is_taken_silently_only_by_name() {
 }
 
 #[test]
+fn without_a_subscriber_the_standard_error_says_so() {
+    if child::task().is_some() {
+        println!("found: {}", Driver::find().unwrap().origin());
+        return;
+    }
+    let output = child::run(
+        "without_a_subscriber_the_standard_error_says_so",
+        "find",
+        &[],
+    );
+    let (out, err) = [output.stdout, output.stderr].map(String::from_utf8).into();
+    let (out, err) = (out.unwrap(), err.unwrap());
+    assert_eq!(
+        out.contains("found: the CPU driver"),
+        err.contains("ze-area: no GPU driver"),
+        "{err}"
+    );
+}
+
+#[test]
 fn a_driver_that_is_named_and_fails_is_an_error_not_a_fallback() {
     if child::task().is_some() {
         return report();

@@ -185,15 +185,18 @@ impl Config {
         let policies = sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_BLOCKING_FREE
             | sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_DEFER_FREE;
         if self.devices > MAX_DEVICES {
-            Some("more than 64 devices")
+            Some("more than 64 devices (LEVEL_ZERO_CPU_DEVICES)")
         } else if self.sub_devices > MAX_DEVICES {
-            Some("more than 64 sub-devices")
+            Some("more than 64 sub-devices (LEVEL_ZERO_CPU_SUB_DEVICES)")
         } else if !self.max_fill_pattern.is_power_of_two() {
             Some("the largest fill pattern is no power of two")
         } else if self.free_policies & !policies != 0 {
             Some("unknown free policies")
         } else if self.device_memory == 0 || self.host_memory == 0 || self.max_allocation == 0 {
-            Some("no memory")
+            Some(
+                "device memory, host memory and the largest allocation must be above 0 \
+                 (LEVEL_ZERO_CPU_DEVICE_MEMORY, _HOST_MEMORY, _MAX_ALLOCATION)",
+            )
         } else {
             None
         }

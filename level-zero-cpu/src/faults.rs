@@ -145,6 +145,11 @@ impl Calls {
     }
 
     fn arm(&self, fault: Fault) {
+        let success = fault.result == sys::ZE_RESULT_SUCCESS;
+        assert!(
+            !success,
+            "a call that returns SUCCESS and does nothing is no failure"
+        );
         let mut faults = lock(&self.faults);
         faults.push(fault);
         self.armed.store(faults.len(), Ordering::Release);

@@ -196,12 +196,16 @@ impl Instance {
     ///
     /// # Panics
     ///
-    /// If Level Zero has no call of that name.
+    /// If Level Zero has no call of that name, or `result` is `ZE_RESULT_SUCCESS`: users believe it.
     pub fn fail(&self, call: &str, nth: u64, result: ze_result_t) {
         self.0.calls.fail(call, nth, result);
     }
 
     /// As [`fail`](Self::fail), counting calls of every name.
+    ///
+    /// # Panics
+    ///
+    /// If `result` is `ZE_RESULT_SUCCESS`.
     pub fn fail_nth(&self, nth: u64, result: ze_result_t) {
         self.0.calls.fail_nth(nth, result);
     }

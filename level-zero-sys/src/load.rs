@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 #[non_exhaustive]
 pub enum LoadError {
     /// The library was not found or could not be opened.
-    #[error("cannot load the library {}: {source}", path.display())]
+    #[error("cannot load the library {}: {}", path.display(), reason(source))]
     Library {
         /// The name or path that was asked for.
         path: PathBuf,
@@ -29,6 +29,15 @@ pub enum LoadError {
         /// The call that is missing.
         symbol: &'static str,
     },
+}
+
+/// What is behind an error, at the bottom: what the system says.
+fn reason(error: &libloading::Error) -> String {
+    let mut error: &dyn std::error::Error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
 }
 
 /// The name under which the machine's Level Zero loader is looked up.

@@ -27,7 +27,7 @@ pub trait Alignment: sealed::Sealed + Copy + fmt::Debug + Send + Sync + Unpin + 
     fn bytes(self) -> usize;
 }
 
-/// An alignment of `N` bytes, a power of two.
+/// An alignment of `N` bytes, a power of two from 1 to 2^40.
 ///
 /// ```
 /// use ze_area::{Align, Alignment};
@@ -37,8 +37,9 @@ pub trait Alignment: sealed::Sealed + Copy + fmt::Debug + Send + Sync + Unpin + 
 /// Others do not compile:
 ///
 /// ```compile_fail,E0277
-/// use ze_area::{Align, Alignment};
-/// assert_eq!(Align::<100>.bytes(), 100);
+/// fn hundred(area: &ze_area::HostArea) {
+///     area.align::<100>();
+/// }
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Align<const N: usize>;

@@ -99,9 +99,11 @@ pub trait Area: sealed::RawArea {
     ///
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
     /// [`Error::TooLarge`](crate::Error::TooLarge),
+    /// [`Error::UnsupportedSize`](crate::Error::UnsupportedSize),
     /// [`Error::SizeOverflow`](crate::Error::SizeOverflow),
     /// [`Error::DeviceNotInContext`](crate::Error::DeviceNotInContext),
-    /// [`Error::Call`](crate::Error::Call).
+    /// [`Error::Call`](crate::Error::Call), [`Error::DriverFault`](crate::Error::DriverFault),
+    /// [`Error::Exiting`](crate::Error::Exiting).
     #[doc(alias = "aml_area_mmap")]
     fn mmap<T: Element>(&self, len: usize) -> Result<ZeBuffer<T, Self::Placement>> {
         let () = Fits::<T, Self::Align>::AREA;

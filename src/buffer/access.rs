@@ -151,6 +151,7 @@ macro_rules! host_read {
             type Output = I::Output;
 
             #[inline]
+            #[track_caller]
             fn index(&self, index: I) -> &I::Output {
                 &self.as_slice()[index]
             }
@@ -220,6 +221,7 @@ macro_rules! host_write {
             ///
             /// Where the lengths differ, as of [`slice::copy_from_slice`].
             #[inline]
+            #[track_caller]
             pub fn copy_from_slice(&mut self, source: &[T])
             where
                 P: HostAccess,
@@ -269,6 +271,7 @@ macro_rules! host_write {
             P: HostAccess,
         {
             #[inline]
+            #[track_caller]
             fn index_mut(&mut self, index: I) -> &mut I::Output {
                 &mut self.as_mut_slice()[index]
             }

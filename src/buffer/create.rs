@@ -134,16 +134,16 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
         match P::KIND {
             PlacementKind::Device => {
                 let list = area.upload_list(Inside(()))?;
-                // Memory of another device is not for this one to read.
-                let read_by_host = area.context().owner_of(elements.as_ptr())?.is_some();
-                let elements = if read_by_host {
-                    &elements.to_vec()
+                let own;
+                let elements = if area.context().is_of_driver(elements.as_ptr())? {
+                    own = elements.to_vec();
+                    &own
                 } else {
                     elements
                 };
                 // SAFETY: the target is live memory of the area's context, whose list this is, with
-                // room for the elements, and ours alone; the source is a live slice, and no slice
-                // lies in fresh memory.
+                // room for the elements, and ours alone; the source is a live slice of memory that
+                // the device may be given, and no slice lies in fresh memory.
                 unsafe {
                     list.copy(
                         target.cast(),

@@ -40,9 +40,9 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
                 buffer: self,
             });
         }
-        for (slot, element) in self.as_mut_slice().iter_mut().zip(elements) {
-            slot.write(*element);
-        }
+        let slots = self.as_mut_slice().as_mut_ptr().cast::<T>();
+        // SAFETY: there are as many slots, which are borrowed exclusively, so apart from the slice.
+        unsafe { slots.copy_from_nonoverlapping(elements.as_ptr(), elements.len()) };
         // SAFETY: all elements are written.
         Ok(unsafe { self.assume_init() })
     }

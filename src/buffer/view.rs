@@ -263,7 +263,8 @@ impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
     ///
     /// [`Error::OutOfBounds`] where there are fewer than `mid` elements.
     pub fn into_split_at(self, mid: usize) -> Result<(Self, Self)> {
-        let (_, rest) = resolve(&(mid..), self.len)?;
+        let (_, mid) = resolve(&(..mid), self.len)?;
+        let rest = self.len - mid;
         // SAFETY: the part lies in the view, which is not used again but for the other part.
         let first = unsafe { self.part(0, mid) };
         // SAFETY: the part lies in the view, behind the first one, which it does not overlap.

@@ -22,8 +22,9 @@ pub enum Error {
     /// No driver was found.
     #[error(
         "no Level Zero driver: {}; install a GPU driver and the loader (Debian: `apt-get install \
-         intel-opencl-icd libze1`), name one with ZE_AREA_DRIVER, or build with the feature `cpu`",
-        tried.join("; ")
+         intel-opencl-icd libze1`), or name one with ZE_AREA_DRIVER{}",
+        tried.join("; "),
+        if cfg!(feature = "cpu") { "" } else { ", or build with the feature `cpu`" }
     )]
     NoDriver {
         /// What was tried, and how each failed.
@@ -65,9 +66,10 @@ pub enum Error {
     },
     /// There is no memory left.
     #[error(
-        "out of memory: {call} returned {code} for {requested} bytes of {placement} memory; \
+        "out of memory: {call} returned {code} for {requested} bytes of {placement} memory{}; \
          {live_bytes} bytes in {live_buffers} buffers of this context are live there: free some, \
-         or ask for less"
+         or ask for less",
+        to_align(*padding)
     )]
     OutOfMemory {
         /// The C call.
@@ -78,6 +80,9 @@ pub enum Error {
         placement: PlacementKind,
         /// How many bytes were asked.
         requested: usize,
+        /// How many of them are there only so that the buffer can be aligned, where the driver
+        /// does not align.
+        padding: usize,
         /// Bytes of this context that are live in that placement.
         live_bytes: u64,
         /// Buffers of this context that are live in that placement.
@@ -99,8 +104,10 @@ pub enum Error {
     },
     /// The driver refused the size.
     #[error(
-        "{call} refused {requested} bytes of {placement} memory: {code}; maxMemAllocSize of the \
-         device is {limit} bytes"
+        "{call} refused {requested} bytes of {placement} memory{}: {code}; maxMemAllocSize of the \
+         device is {limit} bytes: split the buffer, or use an area with relaxed_limits(true) where \
+         that is not enough",
+        to_align(*padding)
     )]
     UnsupportedSize {
         /// The C call.
@@ -111,6 +118,9 @@ pub enum Error {
         placement: PlacementKind,
         /// How many bytes were asked.
         requested: usize,
+        /// How many of them are there only so that the buffer can be aligned, where the driver
+        /// does not align.
+        padding: usize,
         /// The smallest `maxMemAllocSize` of the devices concerned.
         limit: u64,
     },
@@ -129,7 +139,7 @@ pub enum Error {
         align: usize,
     },
     /// There is no device to work with.
-    #[error("{origin} has no device: see `ZeDevice` and the example `devices` for what there is")]
+    #[error("{origin} has no device: the example `devices` shows which driver has what")]
     NoDevice {
         /// The driver, or the list that was given.
         origin: String,
@@ -165,7 +175,7 @@ pub enum Error {
     },
     /// The two ends of a copy differ in length.
     #[error(
-        "the source has {source_len} elements and the target {target_len}: take a slice of the longer one"
+        "the source has {source_len} elements and the target {target_len}: take a slice of the longer one (a Vec is not grown: queue.to_vec makes one)"
     )]
     LengthMismatch {
         /// The source's number of elements.
@@ -174,7 +184,10 @@ pub enum Error {
         target_len: usize,
     },
     /// A range reaches beyond the buffer.
-    #[error("the range {start}..{end} is not inside a buffer of {len} elements")]
+    #[error(
+        "the range {start}..{end} {} a buffer of {len} elements",
+        if start > end { "starts after its end, in" } else { "is not inside" }
+    )]
     OutOfBounds {
         /// First element.
         start: usize,
@@ -231,6 +244,14 @@ pub enum Error {
         /// What it did.
         what: String,
     },
+}
+
+/// How many bytes of a request are there to align.
+fn to_align(padding: usize) -> String {
+    if padding == 0 {
+        return String::new();
+    }
+    format!(" ({padding} of them to align the buffer, which the driver does not)")
 }
 
 /// The message: it has all the fields, and is what `main` and `unwrap` print.

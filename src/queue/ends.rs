@@ -1,14 +1,13 @@
 //! What a queue copies from and to.
 
 use crate::buffer::{Element, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
-use crate::context::Context;
-use crate::error::Result;
 use crate::placement::Placement;
+use crate::raw::allocation::Allocation;
 use crate::raw::handle::DeviceHandle;
 use sealed::{End, RawSource, RawTarget};
 
 pub(crate) mod sealed {
-    use crate::raw::allocation::Allocation;
+    use super::Allocation;
 
     /// One end of a copy: `len` elements at `pointer`, in `allocation` where they are a buffer's.
     #[derive(Debug)]
@@ -135,22 +134,9 @@ macro_rules! target_end {
 source_end!([] ZeBuffer<T, P>, ['a,] ZeSlice<'a, T, P>, ['a,] ZeSliceMut<'a, T, P>,);
 target_end!([] ZeBuffer<T, P>, ['a,] ZeSliceMut<'a, T, P>,);
 
-/// An end without its type.
-pub(super) struct At {
-    pub(super) pointer: *mut u8,
-    pub(super) device: Option<DeviceHandle>,
-    pub(super) of_driver: bool,
-}
-
 impl<T> End<'_, T> {
-    pub(super) fn at(&self, context: &Context) -> Result<At> {
-        Ok(At {
-            pointer: self.pointer.cast(),
-            device: match self.allocation {
-                Some(allocation) => allocation.device(),
-                None => context.owner_of(self.pointer)?,
-            },
-            of_driver: self.allocation.is_some(),
-        })
+    /// The device that the end's memory is on; `None` for memory of the host.
+    pub(super) fn device(&self) -> Option<DeviceHandle> {
+        self.allocation.and_then(Allocation::device)
     }
 }

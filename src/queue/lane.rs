@@ -12,7 +12,7 @@ const STAGE: usize = 4 << 20;
 /// A list that may touch the memory of a device.
 pub(super) struct Lane {
     /// The device, or the one that it is a part of.
-    pub(super) root: DeviceHandle,
+    root: DeviceHandle,
     /// The list of another device than the queue's; `None` for the queue's own.
     other: Option<Arc<ImmediateList>>,
     pub(super) max_fill_pattern: usize,
@@ -51,6 +51,33 @@ impl Queue {
             _ => Ok(Some(own)),
         }
     }
+
+    /// Copies bytes from one end to the other: pointers, with the devices that they are on.
+    ///
+    /// # Safety
+    ///
+    /// As of [`ImmediateList::copy`]; and every device of the context may touch what names no
+    /// device.
+    pub(super) unsafe fn copy_bytes(
+        &self,
+        (target, to): (*mut u8, Option<DeviceHandle>),
+        (source, from): (*const u8, Option<DeviceHandle>),
+        bytes: usize,
+    ) -> Result<()> {
+        let lane = match (self.lane(from)?, self.lane(to)?) {
+            (None, None) => None,
+            (Some(lane), None) | (None, Some(lane)) => Some(lane),
+            (Some(from), Some(to)) if from.root == to.root => Some(from),
+            (Some(from), Some(to)) => {
+                let (from, to) = (from.list(self), to.list(self));
+                // SAFETY: as the caller vouches; each list is of the device that its end is on.
+                return unsafe { stage(from, to, target, source, bytes) };
+            }
+        };
+        let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
+        // SAFETY: as the caller vouches; the list is of the device that an end is on.
+        unsafe { list.copy(target.cast(), source.cast(), bytes) }
+    }
 }
 
 /// Copies from a device to another through memory of the host.
@@ -58,7 +85,7 @@ impl Queue {
 /// # Safety
 ///
 /// As of [`ImmediateList::copy`], for each end with the list of its device.
-pub(super) unsafe fn stage(
+unsafe fn stage(
     from: &ImmediateList,
     to: &ImmediateList,
     target: *mut u8,

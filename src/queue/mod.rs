@@ -13,9 +13,7 @@ use crate::error::{Error, Result, Returned};
 use crate::placement::Placement;
 use crate::raw::allocation::Allocation;
 use crate::raw::list::ImmediateList;
-use bytemuck::Zeroable;
 use core::mem::MaybeUninit;
-use lane::stage;
 use sealed::{End, RawSource, RawTarget};
 use std::sync::Arc;
 
@@ -75,7 +73,9 @@ impl Queue {
     /// Copies all elements of `source` to `target`, which has as many, and waits.
     ///
     /// Ends on other devices than the queue's are lawful: each device touches its own memory, and
-    /// from one to another the elements go through the host.
+    /// from one to another the elements go through the host. A `Vec` is a target of its length, and
+    /// not grown: [`to_vec`](Queue::to_vec) makes one. A buffer that nobody wrote yet is written by
+    /// [`init`](Queue::init).
     ///
     /// # Errors
     ///
@@ -92,6 +92,17 @@ impl Queue {
     }
 
     /// Copies all elements of `source` to a buffer that nobody wrote yet, and waits.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// # let context = ze_area::Context::new()?;
+    /// # let queue = context.queue(context.first_device()?)?;
+    /// let fresh = context.default_device_area()?.mmap_uninit::<f32>(3)?;
+    /// let buffer = queue.init(fresh, &[1.0, 2.0, 3.0])?;
+    /// assert_eq!(queue.to_vec(&buffer)?, [1.0, 2.0, 3.0]);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
     ///
     /// # Errors
     ///
@@ -145,22 +156,38 @@ impl Queue {
         if bytes == 0 {
             return Ok(());
         }
-        let (target, source) = (target.at(&self.context)?, source.at(&self.context)?);
-        let list = match (self.lane(source.device)?, self.lane(target.device)?) {
-            (None, None) => None,
-            (Some(lane), None) | (None, Some(lane)) => Some(lane),
-            (Some(from), Some(to)) if from.root == to.root => Some(from),
-            (Some(from), Some(to)) => {
-                let (from, to) = (from.list(self), to.list(self));
-                // SAFETY: as below, and each list is of the device that its end is on.
-                return unsafe { stage(from, to, target.pointer, source.pointer, bytes) };
-            }
-        };
-        let list = list.as_ref().map_or(&*self.list, |lane| lane.list(self));
-        // SAFETY: the ends are borrowed, the target exclusively, so they are live and do not
-        // overlap; buffers are of this context, and on the list's device where they are on one; the
-        // work is done when the call returns.
-        unsafe { list.copy(target.pointer.cast(), source.pointer.cast(), bytes) }
+        let mut from = self.stand_in(source, bytes)?;
+        let mut to = self.stand_in(target, bytes)?;
+        let read = from
+            .as_mut()
+            .map_or(source.pointer.cast(), |own| own.as_mut_ptr().cast::<u8>());
+        let write = to
+            .as_mut()
+            .map_or(target.pointer.cast(), |own| own.as_mut_ptr().cast::<u8>());
+        if from.is_some() {
+            // SAFETY: the source is a slice of the host of that many bytes, which are borrowed; the
+            // stand-in is ours, and as long.
+            unsafe { read.copy_from_nonoverlapping(source.pointer.cast(), bytes) };
+        }
+        // SAFETY: the ends are borrowed, the target exclusively, or stand-ins, which are ours, so
+        // they are live and do not overlap. Those with a device are buffers of this context on that
+        // device; the others are host memory of this context, or memory that every device of the
+        // context may be given, since it is not the driver's or there is one device only.
+        unsafe { self.copy_bytes((write, target.device()), (read, source.device()), bytes) }?;
+        if to.is_some() {
+            // SAFETY: as for the source; the target is borrowed exclusively, and what was copied are
+            // values of its type, as the caller vouches.
+            unsafe { write.copy_to_nonoverlapping(target.pointer.cast(), bytes) };
+        }
+        Ok(())
+    }
+
+    /// Memory to be copied in place of a slice of the host, where no device may be given that.
+    fn stand_in<T>(&self, end: &End<'_, T>, bytes: usize) -> Result<Option<Vec<MaybeUninit<u8>>>> {
+        if end.allocation.is_some() || !self.context.is_of_driver(end.pointer)? {
+            return Ok(None);
+        }
+        Ok(Some(vec![MaybeUninit::uninit(); bytes]))
     }
 
     /// Copies all elements of `source` to a new `Vec`, and waits.
@@ -173,7 +200,11 @@ impl Queue {
         S: Source + RawSource<Element: Element> + ?Sized,
     {
         let len = source.source_len();
-        let mut elements = vec![S::Element::zeroed(); len];
+        let mut elements = Vec::<S::Element>::with_capacity(len);
+        // SAFETY: there is room for as many elements.
+        unsafe { elements.as_mut_ptr().write_bytes(0, len) };
+        // SAFETY: all bytes are zero, and any are an `Element`.
+        unsafe { elements.set_len(len) };
         self.copy(source, &mut elements)?;
         Ok(elements)
     }
@@ -198,22 +229,25 @@ impl Queue {
         if bytes == 0 {
             return Ok(());
         }
+        if end.allocation.is_none() {
+            // SAFETY: the end is a slice of the host, borrowed exclusively.
+            unsafe { core::slice::from_raw_parts_mut(end.pointer, end.len) }.fill(value);
+            return Ok(());
+        }
         let value = bytemuck::bytes_of(&value);
         let pattern = match value {
             [first, rest @ ..] if rest.iter().all(|byte| byte == first) => &value[..1],
             _ => value,
         };
-        let end = end.at(&self.context)?;
-        let lane = self.lane(end.device)?;
+        let lane = self.lane(end.device())?;
         let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
         let longest = lane
             .as_ref()
             .map_or(self.max_fill_pattern, |lane| lane.max_fill_pattern);
-        let of_driver =
-            end.of_driver && pattern.len().is_power_of_two() && pattern.len() <= longest.max(1);
-        if of_driver {
-            // SAFETY: the target is live memory of this context, borrowed exclusively; the pattern
-            // divides its size, since it divides that of an element.
+        if pattern.len().is_power_of_two() && pattern.len() <= longest.max(1) {
+            // SAFETY: the target is live memory of this context on the list's device, or of the
+            // host, borrowed exclusively; the pattern divides its size, since it divides that of an
+            // element.
             return unsafe { list.fill(end.pointer.cast(), pattern, bytes) };
         }
         let piece = value.repeat((PIECE / value.len()).clamp(1, bytes / value.len()));
@@ -221,7 +255,7 @@ impl Queue {
         while done < bytes {
             let now = piece.len().min(bytes - done);
             // SAFETY: `done` is below the target's size.
-            let at = unsafe { end.pointer.add(done) };
+            let at = unsafe { end.pointer.cast::<u8>().add(done) };
             // SAFETY: `now` bytes from there on lie in the target, which is borrowed exclusively;
             // the piece is ours, and as long.
             unsafe { list.copy(at.cast(), piece.as_ptr().cast(), now) }?;

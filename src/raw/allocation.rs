@@ -252,7 +252,7 @@ fn otherwise(
         // Is not aligned, or not even memory.
         drop(own(ledger, recipe, base, bytes)?);
     } else if code != sys::ZE_RESULT_ERROR_UNSUPPORTED_ALIGNMENT {
-        return Err(refused(ledger, recipe, bytes, code));
+        return Err(refused(ledger, recipe, bytes, 0, code));
     }
     ledger.saw_alignment_ignored(align);
     padded(ledger, recipe, bytes, align)
@@ -276,7 +276,7 @@ fn padded(
         })?;
     let (base, code) = call(ledger, ledger.kind(), recipe, whole, 0)?;
     if code != sys::ZE_RESULT_SUCCESS {
-        return Err(refused(ledger, recipe, whole, code));
+        return Err(refused(ledger, recipe, whole, whole - bytes, code));
     }
     let allocation = own(ledger, recipe, base, whole)?;
     let padding = allocation.base.addr().get().wrapping_neg() & (align - 1);
@@ -375,7 +375,13 @@ fn fault(ledger: &Ledger, what: String) -> Error {
 
 /// The error for a code of an allocating call.
 #[cold]
-fn refused(ledger: &Arc<Ledger>, recipe: &Recipe, bytes: usize, code: sys::ze_result_t) -> Error {
+fn refused(
+    ledger: &Arc<Ledger>,
+    recipe: &Recipe,
+    bytes: usize,
+    padding: usize,
+    code: sys::ze_result_t,
+) -> Error {
     let call = ledger.kind().call();
     match code {
         sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY | sys::ZE_RESULT_ERROR_OUT_OF_DEVICE_MEMORY => {
@@ -384,6 +390,7 @@ fn refused(ledger: &Arc<Ledger>, recipe: &Recipe, bytes: usize, code: sys::ze_re
                 code: ResultCode::from(code),
                 placement: ledger.kind(),
                 requested: bytes,
+                padding,
                 live_bytes: ledger.live_bytes(),
                 live_buffers: ledger.live_buffers(),
             }
@@ -393,6 +400,7 @@ fn refused(ledger: &Arc<Ledger>, recipe: &Recipe, bytes: usize, code: sys::ze_re
             code: ResultCode::from(code),
             placement: ledger.kind(),
             requested: bytes,
+            padding,
             limit: recipe.max_alloc_size,
         },
         _ => failed(call, code),

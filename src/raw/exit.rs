@@ -4,6 +4,13 @@
 //! threads still run. A buffer that such a thread allocates or drops then would call into a driver
 //! that is half gone: Intel's crashes. So every call is announced in a slot of its thread, and a
 //! handler that runs before those destructors bars further calls and waits for the announced ones.
+//! Loading a driver and setting it up is announced as a whole.
+//!
+//! The handler has to run before the driver's destructors whenever those were registered. With glibc
+//! it is a destructor of the main thread: the C library runs those of the thread that ends the
+//! process before everything that was registered with `atexit`. Where another thread calls
+//! `exit`, and with other C libraries, it is registered with `atexit`, anew after every call that may
+//! have set something up, since what was registered last runs first.
 //!
 //! A call pays for two stores and a load of its own thread's memory. That this suffices, although
 //! a store may pass a later load, is due to `membarrier(2)`, by which the handler makes all threads
@@ -45,6 +52,23 @@ pub(crate) fn enter(api: &'static sys::Api) -> Option<Calls> {
         api,
         #[cfg(unix)]
         _busy: unix::Busy::announce()?,
+    })
+}
+
+/// A driver is being loaded and set up for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    #[cfg(unix)]
+    _busy: unix::Busy,
+}
+
+/// Announces that a driver is loaded and set up.
+pub(crate) fn set_up() -> Result<Setup> {
+    #[cfg(unix)]
+    unix::prepare();
+    Ok(Setup {
+        #[cfg(unix)]
+        _busy: unix::Busy::announce().ok_or_else(|| barred("zeInit"))?,
     })
 }
 
@@ -202,20 +226,66 @@ mod unix {
         Some(slot)
     }
 
+    /// What the handler has to know, before there is anything to wait for.
+    pub(super) fn prepare() {
+        // In a child of a fork that sets up a driver of its own, the child.
+        PROCESS.store(std::process::id(), Ordering::Relaxed);
+        if STATE.load(Ordering::Relaxed) & ASYMMETRIC == 0 && membarrier(Membarrier::Register) {
+            STATE.fetch_or(ASYMMETRIC, Ordering::Relaxed);
+        }
+        #[cfg(all(target_os = "linux", target_env = "gnu"))]
+        main_thread::keep();
+    }
+
     pub(super) fn watch() {
         if REGISTRATIONS.load(Ordering::Relaxed) >= MOST_REGISTRATIONS {
             return;
         }
-        let number = REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
-        if number == 0 {
-            PROCESS.store(std::process::id(), Ordering::Relaxed);
-            if membarrier(Membarrier::Register) {
-                STATE.fetch_or(ASYMMETRIC, Ordering::Relaxed);
-            }
-        }
+        REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
         // SAFETY: the handler is a function of this program, which stays loaded, and unwinds never:
         // it neither allocates nor asserts. Where there is no room for it, there is no handler.
         unsafe { libc::atexit(bar) };
+    }
+
+    /// The handler as a destructor of the main thread.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    mod main_thread {
+        use core::ffi::{c_int, c_void};
+
+        unsafe extern "C" {
+            /// Of glibc, from 2.18: registers a destructor of the calling thread.
+            fn __cxa_thread_atexit_impl(
+                destructor: unsafe extern "C" fn(*mut c_void),
+                object: *mut c_void,
+                library: *const c_void,
+            ) -> c_int;
+
+            /// Stands for the program or library that this code is linked into.
+            static __dso_handle: c_void;
+        }
+
+        /// The dynamic linker calls it on the main thread, before `main`.
+        #[used]
+        // SAFETY: the section is an array of functions of this type, which are called once.
+        #[unsafe(link_section = ".init_array")]
+        static BEGIN: extern "C" fn() = begin;
+
+        extern "C" fn begin() {
+            // SAFETY: a static of the linker, of which the address alone is taken.
+            let library = &raw const __dso_handle;
+            // SAFETY: the destructor takes any object; naming the library keeps it loaded until the
+            // destructor has run. Where there is no room for it, `atexit` is what there is.
+            unsafe { __cxa_thread_atexit_impl(end, core::ptr::null_mut(), library) };
+        }
+
+        unsafe extern "C" fn end(_: *mut c_void) {
+            super::bar();
+        }
+
+        /// Keeps the linker from leaving the function out.
+        pub(super) fn keep() {
+            core::hint::black_box(&BEGIN);
+        }
     }
 
     /// Runs at exit, before the driver's destructors.

@@ -3,13 +3,14 @@
 use crate::contents::{LENGTHS, numbers};
 use crate::drivers::{Subject, Work};
 use crate::{in_each_placement, promises};
-use ze_area::{Area, Element, PlacementKind, Queue, ZeBuffer};
+use ze_area::{Area, Context, Element, ErrorKind, PlacementKind, Queue, ZeBuffer, ZeDevice};
 
 promises![
     what_is_uploaded_can_be_read_back,
     copies_go_between_all_placements,
     copies_reach_the_memory_of_another_device,
     slices_of_another_devices_shared_memory_can_be_copied,
+    slices_of_another_contexts_memory_can_be_copied,
     mmap_copy_allocates_and_copies,
     host_slices_arrays_and_vectors_are_ends_of_copies,
     parts_copy_without_touching_the_rest,
@@ -368,4 +369,45 @@ fn every_device_has_a_queue(subject: &Subject) {
             assert_eq!(read, numbers(1000));
         }
     }
+}
+
+fn slices_of_another_contexts_memory_can_be_copied(subject: &Subject) {
+    let context = subject.context();
+    let [near, far] = [0, 1].map(|i| context.devices().get(i));
+    let (Some(near), Some(far)) = (near, far) else {
+        return subject.not_applicable("copies to another device: there is only one");
+    };
+    let of = |device: &ZeDevice| {
+        Context::builder()
+            .driver(context.driver())
+            .devices([device.clone()])
+            .build()
+            .unwrap()
+    };
+    let (of_near, of_far) = (of(near), of(far));
+    let data = numbers(5000);
+    let mut host = of_near.host_area().mmap_from_slice(&data).unwrap();
+    let area = of_far.device_area(far);
+    let queue = of_far.queue(far).unwrap();
+    let mut buffer = area.mmap::<u32>(5000).unwrap();
+    if let Err(error) = queue.copy(&host[..], &mut buffer) {
+        // As good an answer: the memory is the driver's, and not of this context.
+        let refused = subject.executes(Work::Other, "copies between contexts");
+        assert!(
+            refused && error.kind() == ErrorKind::InvalidArgument,
+            "{error}"
+        );
+        assert!(area.mmap_from_slice(&host[..]).is_err());
+        assert!(queue.copy(&buffer, &mut host[..]).is_err());
+        assert!(queue.to_vec(&host[7..9]).is_err());
+        return;
+    }
+    drop(buffer);
+    let buffer = area.mmap_from_slice(&host[..]).unwrap();
+    queue.fill(&mut host[..], 0).unwrap();
+    queue.copy(&buffer, &mut host[..]).unwrap();
+    if subject.executes(Work::HostDevice, "uploads and read-back") {
+        assert!(host == data);
+    }
+    assert_eq!(queue.to_vec(&host[7..9]).unwrap().len(), 2);
 }

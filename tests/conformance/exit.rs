@@ -9,6 +9,7 @@ use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, ZeBuffer};
 
 promises![
     a_process_ends_well_while_threads_allocate_and_free,
+    a_process_ends_well_while_threads_open_the_driver,
     a_process_ends_well_with_buffers_in_its_statics,
     a_process_ends_well_with_buffers_in_its_thread_locals,
     a_call_at_the_end_of_the_process_is_an_error,
@@ -16,6 +17,7 @@ promises![
 
 scenarios![
     ends_while_threads_allocate_and_free,
+    ends_while_threads_open_the_driver,
     ends_with_buffers_in_statics,
     ends_with_buffers_in_thread_locals,
     calls_when_the_driver_is_gone,
@@ -73,6 +75,37 @@ fn ends_while_threads_allocate_and_free(config: &'static Config) {
         std::thread::spawn(move || busy(&context, kind));
     }
     std::thread::sleep(Duration::from_millis(20));
+}
+
+const DELAY: &str = "ZE_AREA_TEST_DELAY";
+
+fn a_process_ends_well_while_threads_open_the_driver(subject: &Subject) {
+    for delay in ["0", "300", "1000", "3000", "5000", "8000", "12000", "20000"] {
+        let scenario = "ends_while_threads_open_the_driver";
+        let output = process::again(subject.config, scenario, &[(DELAY, delay)]);
+        if let Err(text) = output.clean() {
+            panic!("after {delay} us: {text}");
+        }
+    }
+}
+
+fn ends_while_threads_open_the_driver(config: &'static Config) {
+    for _ in 0..2 {
+        std::thread::spawn(|| {
+            let opened = config.open();
+            while let Ok(subject) = &opened {
+                let context = Context::builder().driver(subject.driver()).build();
+                if context.is_ok_and(|context| context.host_area().mmap::<u8>(64).is_err()) {
+                    break;
+                }
+            }
+            loop {
+                std::thread::park();
+            }
+        });
+    }
+    let delay = std::env::var(DELAY).unwrap().parse().unwrap();
+    std::thread::sleep(Duration::from_micros(delay));
 }
 
 /// Something to be freed, of both sides.
