@@ -32,13 +32,12 @@ use std::sync::{Arc, Mutex};
 /// # }
 /// # Ok::<(), ze_area::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[doc(alias = "ze_context_handle_t")]
 pub struct Context {
     shared: Arc<ContextShared>,
 }
 
-#[derive(Debug)]
 struct ContextShared {
     inner: Arc<ContextInner>,
     driver: Driver,
@@ -50,6 +49,17 @@ struct ContextShared {
 }
 
 /// Settings of a [`Context`].
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::{Context, Driver};
+///
+/// let driver = Driver::cpu()?;
+/// let first = driver.devices()[0].clone();
+/// let context = Context::builder().driver(&driver).devices([first]).build()?;
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ContextBuilder {
     driver: Option<Driver>,
@@ -466,6 +476,16 @@ impl Context {
 
     pub(crate) fn is(&self, other: &Arc<ContextInner>) -> bool {
         Arc::ptr_eq(self.inner(), other)
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("driver", &self.driver().origin())
+            .field("devices", &self.devices().len())
+            .field("live_bytes", &self.memory().live_bytes())
+            .finish_non_exhaustive()
     }
 }
 

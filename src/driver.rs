@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 /// A Level Zero driver and its devices.
 ///
 /// Cheap to clone. A loaded library stays loaded to the end of the process.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[doc(alias = "ze_driver_handle_t")]
 pub struct Driver {
     inner: Arc<DriverInner>,
@@ -419,6 +419,15 @@ impl Driver {
     #[must_use]
     pub fn api(&self) -> &'static sys::Api {
         self.inner.api
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("origin", &self.origin())
+            .field("devices", &self.devices)
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::placement::{Device, Placement, PlacementKind, Shared};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
 use crate::raw::list::ImmediateList;
+use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -38,7 +39,7 @@ use std::sync::Arc;
 /// # }
 /// # Ok::<(), ze_area::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[doc(alias = "ze_device_mem_alloc_desc_t")]
 pub struct DeviceArea<A: Alignment = Align<64>, P: Placement = Device> {
     context: Context,
@@ -168,6 +169,18 @@ impl<A: Alignment, P: Placement> DeviceArea<A, P> {
     ///
     /// Whether the driver has it is found out by allocating and freeing one byte.
     ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// use ze_area::{Context, FreePolicy};
+    ///
+    /// let area = Context::new()?.default_device_area()?;
+    /// // Where the driver can wait for the work that uses the memory, it is to.
+    /// let area = area.free_policy(FreePolicy::Blocking).unwrap_or(area);
+    /// drop(area.mmap::<f32>(16)?);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::FreePolicyUnsupported`] where it has not, and what allocating one byte can meet.
@@ -204,6 +217,21 @@ impl<A: Alignment> DeviceArea<A, Shared> {
                 ..self.recipe.clone()
             },
         )
+    }
+}
+
+impl<A: Alignment, P: Placement> fmt::Debug for DeviceArea<A, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeviceArea")
+            .field("placement", &P::KIND)
+            .field("device", &self.device.name())
+            .field("align", &self.align.bytes())
+            .field("ordinal", &self.recipe.ordinal)
+            .field("device_flags", &self.recipe.device_flags)
+            .field("host_flags", &self.recipe.host_flags)
+            .field("relaxed_limits", &self.recipe.relaxed)
+            .field("free_policy", &self.recipe.policy)
+            .finish_non_exhaustive()
     }
 }
 

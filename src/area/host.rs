@@ -13,6 +13,7 @@ use crate::placement::{Host, PlacementKind};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
 use crate::raw::list::ImmediateList;
+use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 /// # }
 /// # Ok::<(), ze_area::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[doc(alias = "ze_host_mem_alloc_desc_t")]
 pub struct HostArea<A: Alignment = Align<64>> {
     context: Context,
@@ -135,6 +136,17 @@ impl<A: Alignment> HostArea<A> {
         );
         probe_free_policy(&area, policy)?;
         Ok(area)
+    }
+}
+
+impl<A: Alignment> fmt::Debug for HostArea<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostArea")
+            .field("align", &self.align.bytes())
+            .field("flags", &self.recipe.host_flags)
+            .field("relaxed_limits", &self.recipe.relaxed)
+            .field("free_policy", &self.recipe.policy)
+            .finish_non_exhaustive()
     }
 }
 

@@ -25,6 +25,16 @@ fn cast_len<T, U>(address: *const T, len: usize) -> Result<usize> {
 impl<T, P: Placement> ZeBuffer<T, P> {
     /// The same bytes as elements of type `U`, borrowed.
     ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// let context = ze_area::Context::new()?;
+    /// let buffer = context.host_area().mmap_from_slice(&[1.0_f32, -0.0])?;
+    /// assert_eq!(buffer.cast::<u32>()?[..], [0x3f80_0000, 0x8000_0000]);
+    /// assert!(buffer.cast::<[u32; 3]>().is_err()); // 8 bytes are no multiple of 12
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Cast`] where the size is no multiple of that of `U`, or the address is not aligned

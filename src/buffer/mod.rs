@@ -40,6 +40,22 @@ use level_zero_sys as sys;
 /// (or as the area's [`FreePolicy`] says), never panics, and reports a failure to `tracing` and to
 /// [`Context::memory`]; [`free`](ZeBuffer::free) returns the failure instead.
 ///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::{Context, Shared, ZeBuffer};
+///
+/// let context = Context::new()?;
+/// let area = context.default_device_area()?.shared();
+/// let mut buffer: ZeBuffer<u32, Shared> = area.mmap_from_slice(&[3, 1, 2])?;
+/// buffer[0] = 5;
+/// buffer.sort();
+/// assert_eq!(buffer[..], [1, 2, 5]);
+/// buffer.free()?; // or drop it
+/// assert!(context.memory().is_empty());
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+///
 /// Elements are such that every pattern of bytes is a value ([`Element`]), since a device may write
 /// any. Memory that nobody wrote yet has elements of type `MaybeUninit<T>`.
 // Invariants, on which the unsafe code of this module and its children rests:

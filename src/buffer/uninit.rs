@@ -23,6 +23,16 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
     ///
     /// [`Queue::init`](crate::Queue::init) does so for device memory.
     ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// let context = ze_area::Context::new()?;
+    /// let fresh = context.host_area().mmap_uninit::<u16>(2)?;
+    /// let buffer = fresh.write_from_slice(&[7, 8])?;
+    /// assert_eq!(buffer[1], 8);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::LengthMismatch`] with the buffer, unwritten.

@@ -112,6 +112,19 @@ impl<T, P: Placement> ZeBuffer<T, P> {
 
     /// The first `mid` elements and the rest, both borrowed exclusively, in any placement.
     ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// # let context = ze_area::Context::new()?;
+    /// # let queue = context.queue(context.first_device()?)?;
+    /// let mut buffer = context.default_device_area()?.mmap_from_slice(&[1, 2, 3, 4])?;
+    /// let (first, mut second) = buffer.split_at_mut(2)?;
+    /// queue.copy(&first, &mut second)?;
+    /// assert_eq!(queue.to_vec(&buffer)?, [1, 2, 1, 2]);
+    /// assert_eq!(queue.to_vec(&buffer.slice(1..3)?)?, [2, 1]);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::OutOfBounds`] where there are fewer than `mid` elements.

@@ -16,6 +16,22 @@ pub type Result<T, E = Error> = core::result::Result<T, E>;
 ///
 /// A failed call of the driver keeps the C call's name and the raw code; a request that was refused
 /// keeps what was asked and the limit that it met. [`Error::kind`] sorts them all into few kinds.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::{Context, Error, ErrorKind};
+///
+/// let context = Context::new()?;
+/// let area = context.default_device_area()?;
+/// let error = area.mmap::<u8>(usize::MAX / 4).unwrap_err();
+/// match &error {
+///     Error::TooLarge { limit, .. } => println!("at most {limit} bytes at once"),
+///     other if other.kind() == ErrorKind::OutOfMemory => println!("free something: {other}"),
+///     other => println!("{other}"),
+/// }
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

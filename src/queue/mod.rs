@@ -13,6 +13,7 @@ use crate::error::{Error, Result, Returned};
 use crate::placement::Placement;
 use crate::raw::allocation::Allocation;
 use crate::raw::list::ImmediateList;
+use core::fmt;
 use core::mem::MaybeUninit;
 use sealed::{End, RawSource, RawTarget};
 use std::sync::Arc;
@@ -40,12 +41,20 @@ const PIECE: usize = 1 << 16;
 /// # }
 /// # Ok::<(), ze_area::Error>(())
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Queue {
     context: Context,
     list: Arc<ImmediateList>,
     device: ZeDevice,
     max_fill_pattern: usize,
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("device", &self.device.name())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Queue {
