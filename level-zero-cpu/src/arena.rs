@@ -214,15 +214,20 @@ mod linux {
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::ptr::{self, with_exposed_provenance_mut};
-    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     pub(super) fn page() -> usize {
-        static PAGE: OnceLock<usize> = OnceLock::new();
-        *PAGE.get_or_init(|| {
-            // SAFETY: no preconditions.
-            let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-            usize::try_from(size).unwrap_or(4096)
-        })
+        // Threads that find it 0 all ask, and are told the same.
+        static PAGE: AtomicUsize = AtomicUsize::new(0);
+        let known = PAGE.load(Ordering::Relaxed);
+        if known != 0 {
+            return known;
+        }
+        // SAFETY: no preconditions.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        let size = usize::try_from(size).unwrap_or(4096);
+        PAGE.store(size, Ordering::Relaxed);
+        size
     }
 
     fn check(result: libc::c_int) -> io::Result<()> {

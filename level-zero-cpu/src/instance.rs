@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
 use crate::config::Config;
@@ -13,7 +13,7 @@ use crate::device::DeviceId;
 use crate::faults::{CallRecord, Calls};
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
-use crate::registry::{self, Object};
+use crate::registry::{self, Object, lock};
 
 /// A driver of its own: nothing that is done through it shows in another one.
 ///
@@ -142,14 +142,15 @@ impl Instance {
     /// What [`Instance::new`] said then, or `InvalidInput` with the message of
     /// [`ConfigError`](crate::ConfigError).
     pub fn global() -> Result<&'static Self, &'static io::Error> {
-        static GLOBAL: OnceLock<Result<Instance, io::Error>> = OnceLock::new();
-        GLOBAL
-            .get_or_init(|| {
-                let config = Config::from_env()
-                    .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-                Self::new(config)
-            })
-            .as_ref()
+        static GLOBAL: Mutex<Option<&'static io::Result<Instance>>> = Mutex::new(None);
+        let mut global = lock(&GLOBAL);
+        let made = *global.get_or_insert_with(|| {
+            let config = Config::from_env()
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error));
+            // For the rest of the process.
+            Box::leak(Box::new(config.and_then(Self::new)))
+        });
+        made.as_ref()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

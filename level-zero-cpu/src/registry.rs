@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{
-    Arc, LazyLock, LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard,
-    RwLockWriteGuard, TryLockError, TryLockResult, Weak,
+    Arc, LockResult, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+    TryLockError, TryLockResult, Weak,
 };
 
 use crate::arguments::Outcome;
@@ -34,7 +34,8 @@ const STEP: usize = 16;
 const SHARDS: usize = 16;
 
 static NEXT: AtomicUsize = AtomicUsize::new(FIRST);
-static OBJECTS: LazyLock<[RwLock<Objects>; SHARDS]> = LazyLock::new(Default::default);
+static OBJECTS: [RwLock<Objects>; SHARDS] =
+    [const { RwLock::new(HashMap::with_hasher(BuildHasherDefault::new())) }; SHARDS];
 
 type Objects = HashMap<usize, Object, BuildHasherDefault<HandleHasher>>;
 
