@@ -46,15 +46,13 @@ pub struct DeviceArea<A: Alignment = Align<64>, P: Placement = Device> {
     device: ZeDevice,
     align: A,
     recipe: Recipe,
-    /// Whether the device is in the context, so that memory can be asked for at all.
-    lawful: bool,
     placement: PhantomData<P>,
 }
 
 impl DeviceArea {
     pub(crate) fn new(context: &Context, device: &ZeDevice) -> Self {
+        let refused = context.check_device(device).is_err();
         Self {
-            lawful: context.contains(device),
             context: context.clone(),
             align: Align,
             recipe: Recipe {
@@ -64,7 +62,8 @@ impl DeviceArea {
                 host_flags: HostMemFlags::empty(),
                 relaxed: false,
                 policy: FreePolicy::Immediate,
-                max_alloc_size: device.max_alloc_size(),
+                max_alloc_size: if refused { 0 } else { device.max_alloc_size() },
+                refused: refused.then(|| device.name().into()),
             },
             device: device.clone(),
             placement: PhantomData,
@@ -87,7 +86,6 @@ impl<A: Alignment, P: Placement> DeviceArea<A, P> {
             device: self.device.clone(),
             align,
             recipe,
-            lawful: self.lawful,
             placement: PhantomData,
         }
     }
@@ -239,9 +237,6 @@ impl<A: Alignment, P: Placement> RawArea for DeviceArea<A, P> {
     #[inline]
     fn allocate(&self, _: Inside, bytes: usize, align: usize) -> Result<(NonNull<u8>, Allocation)> {
         const { assert!(!matches!(P::KIND, PlacementKind::Host)) };
-        if !self.lawful {
-            self.context.check_device(&self.device)?;
-        }
         let ledger = self.context.ledger(P::KIND);
         allocate::<P>(ledger, &self.recipe, bytes, align.max(self.align.bytes()))
     }

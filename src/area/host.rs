@@ -56,6 +56,7 @@ impl HostArea {
                 relaxed: false,
                 policy: FreePolicy::Immediate,
                 max_alloc_size: smallest.unwrap_or(u64::MAX),
+                refused: None,
             },
         }
     }

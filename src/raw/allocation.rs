@@ -174,12 +174,21 @@ pub(crate) struct Recipe {
     pub(crate) policy: FreePolicy,
     /// `maxMemAllocSize`, the smallest of the devices concerned.
     pub(crate) max_alloc_size: u64,
+    /// The device's name where it is not in the context, so that no memory can be asked for; then
+    /// `max_alloc_size` is 0, which no size passes.
+    pub(crate) refused: Option<Box<str>>,
 }
 
 impl Recipe {
-    /// The error for a size above the limit, where the limit holds.
+    /// The error for a size above the limit, where the limit holds, and for a device that is not in
+    /// the context.
     #[cold]
     fn check_size(&self, ledger: &Ledger, bytes: usize) -> Result<()> {
+        if let Some(device) = &self.refused {
+            return Err(Error::DeviceNotInContext {
+                device: device.to_string(),
+            });
+        }
         if self.relaxed || self.device.is_none() {
             return Ok(());
         }
