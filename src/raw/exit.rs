@@ -264,13 +264,21 @@ mod unix {
             static __dso_handle: c_void;
         }
 
-        /// The dynamic linker calls it on the main thread, before `main`.
+        /// The dynamic linker calls it before `main`, or when it loads the library that this is in.
         #[used]
         // SAFETY: the section is an array of functions of this type, which are called once.
         #[unsafe(link_section = ".init_array")]
         static BEGIN: extern "C" fn() = begin;
 
         extern "C" fn begin() {
+            // Another thread may load the library, and end long before the process does.
+            // SAFETY: the call has no preconditions.
+            let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+            // SAFETY: the call has no preconditions.
+            let process = unsafe { libc::getpid() };
+            if thread != process.into() {
+                return;
+            }
             // SAFETY: a static of the linker, of which the address alone is taken.
             let library = &raw const __dso_handle;
             // SAFETY: the destructor takes any object; naming the library keeps it loaded until the
