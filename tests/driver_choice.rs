@@ -186,4 +186,8 @@ fn a_missing_library_is_an_error_that_names_it() {
         error.to_string().contains("/nowhere/libze_intel_gpu.so.1"),
         "{error}"
     );
+    if cfg!(target_env = "gnu") {
+        let reason = "cannot open shared object file";
+        assert!(error.to_string().contains(reason), "{error}");
+    }
 }

@@ -426,3 +426,34 @@ fn out_of_memory_names_request_placement_and_what_is_live() {
     }
     finish(world, None);
 }
+
+#[test]
+fn out_of_memory_says_what_was_asked_for_only_to_align() {
+    let world = World::new(Config::new().honour_alignment(false));
+    let area = world.context.device_area(&world.gpu).align::<{ 1 << 20 }>();
+    drop(area.mmap_uninit::<u8>(10).unwrap());
+    let code = sys::ZE_RESULT_ERROR_OUT_OF_DEVICE_MEMORY;
+    world.instance.fail("zeMemAllocDevice", 1, code);
+    let error = area.mmap_uninit::<u8>(10).unwrap_err();
+    let padding = (1 << 20) - 1;
+    assert!(
+        matches!(error, Error::OutOfMemory { padding: p, .. } if p == padding),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(
+        text.contains("1048585 bytes") && text.contains("1048575 of them to align"),
+        "{text}"
+    );
+    drop(area);
+    finish(world, None);
+}
+
+#[test]
+fn a_fault_that_says_success_is_refused() {
+    let instance = Instance::new(Config::new()).unwrap();
+    let success = sys::ZE_RESULT_SUCCESS;
+    let of_a_call = || instance.fail("zeMemFree", 1, success);
+    assert!(catch_unwind(AssertUnwindSafe(of_a_call)).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| instance.fail_nth(1, success))).is_err());
+}
