@@ -13,7 +13,7 @@ use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, read
 use crate::context::Context;
 use crate::entry::{on_context, on_list};
 use crate::faults::Call;
-use crate::registry::{self, Object};
+use crate::registry;
 use crate::transfer::{self, Side};
 
 pub(crate) struct CommandList {
@@ -50,13 +50,10 @@ pub(crate) unsafe extern "C" fn create_immediate(
             if desc.ordinal != 0 || desc.index >= QUEUES {
                 return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
             }
-            context.add_list();
             let context = Arc::clone(context);
-            let handle = registry::insert(|handle| {
-                Object::CommandList(Arc::new(CommandList { context, handle }))
-            });
+            let handle = registry::add(|handle| CommandList { context, handle });
             // SAFETY: as above.
-            unsafe { write(list, std::ptr::without_provenance_mut(handle)) }
+            unsafe { write(list, handle) }
         },
     )
 }
@@ -66,12 +63,7 @@ pub(crate) unsafe extern "C" fn destroy(list: ze_command_list_handle_t) -> ze_re
     on_list(
         const { Call::named("zeCommandListDestroy") },
         list,
-        |list| {
-            let removed = registry::remove_command_list(list.handle)?;
-            list.context.remove_list();
-            drop(removed);
-            Ok(())
-        },
+        |list| registry::remove::<CommandList>(list.handle, |_| Ok(())).map(drop),
     )
 }
 

@@ -7,21 +7,22 @@ use level_zero_sys::{
 };
 use std::ffi::c_void;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::atomic::{Ordering, fence};
 
 use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, read, write};
 use crate::device::{Device, DeviceId};
 use crate::entry::{on_context, on_driver};
 use crate::faults::Call;
 use crate::instance::Inner;
-use crate::registry::{self, Object};
+use crate::registry::{self, Children};
 
 pub(crate) struct Context {
     pub(crate) inner: Arc<Inner>,
     pub(crate) handle: usize,
     /// The devices that were listed, or all.
     devices: Option<Vec<DeviceId>>,
-    lists: AtomicUsize,
+    /// What was made in it.
+    pub(crate) children: Children,
 }
 
 impl Context {
@@ -43,20 +44,6 @@ impl Context {
         };
         let listed = |devices: &Vec<_>| devices.contains(&device.id) || devices.contains(&root);
         Arc::ptr_eq(&self.inner, &device.inner) && self.devices.as_ref().is_none_or(listed)
-    }
-
-    pub(crate) fn has_lists(&self) -> bool {
-        self.lists.load(Ordering::Acquire) > 0
-    }
-
-    pub(crate) fn add_list(&self) {
-        self.lists.fetch_add(1, Ordering::AcqRel);
-        self.inner.command_lists.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn remove_list(&self) {
-        self.lists.fetch_sub(1, Ordering::AcqRel);
-        self.inner.command_lists.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -128,31 +115,24 @@ unsafe fn make(
     flags(desc.flags, sys::ZE_CONTEXT_FLAG_TBD)?;
     no_extensions(desc.pNext)?;
     let inner = Arc::clone(inner);
-    inner.contexts.fetch_add(1, Ordering::Relaxed);
-    let handle = registry::insert(|handle| {
-        Object::Context(Arc::new(Context {
-            inner,
-            handle,
-            devices,
-            lists: AtomicUsize::new(0),
-        }))
+    let handle = registry::add(|handle| Context {
+        inner,
+        handle,
+        devices,
+        children: Children::default(),
     });
     // SAFETY: as the caller says.
-    unsafe { write(context, std::ptr::without_provenance_mut(handle)) }
+    unsafe { write(context, handle) }
 }
 
-/// `zeContextDestroy`: `HANDLE_OBJECT_IN_USE` while command lists of the context are alive. Its
+/// `zeContextDestroy`: `HANDLE_OBJECT_IN_USE` while objects that were made in it are
+/// alive. Its
 /// memory is not freed, and stays in the ledger.
 pub(crate) unsafe extern "C" fn destroy(context: ze_context_handle_t) -> ze_result_t {
     on_context(
         const { Call::named("zeContextDestroy") },
         context,
-        |context| {
-            let removed = registry::remove_context(context.handle)?;
-            context.inner.contexts.fetch_sub(1, Ordering::Relaxed);
-            drop(removed);
-            Ok(())
-        },
+        |context| registry::remove::<Context>(context.handle, |_| Ok(())).map(drop),
     )
 }
 

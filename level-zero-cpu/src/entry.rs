@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::device::Device;
 use crate::faults::Call;
 use crate::instance::Inner;
-use crate::registry;
+use crate::registry::{self, Kept};
 
 /// Runs the work of a call on an instance. A panic, which would be a defect of this crate, ends
 /// here as `UNKNOWN`: it must not unwind into C.
@@ -53,24 +53,30 @@ pub(crate) fn on_device(
     }
 }
 
+/// As [`on_driver`], for a handle of what is created and destroyed.
+pub(crate) fn on<T: Kept>(
+    call: Call,
+    handle: *mut T::Raw,
+    work: impl FnOnce(&Arc<T>) -> Outcome,
+) -> ze_result_t {
+    match registry::find::<T>(handle) {
+        Ok(object) => on_instance(call, object.inner(), || work(&object)),
+        Err(code) => code,
+    }
+}
+
 pub(crate) fn on_context(
     call: Call,
     handle: sys::ze_context_handle_t,
     work: impl FnOnce(&Arc<Context>) -> Outcome,
 ) -> ze_result_t {
-    match registry::context(handle) {
-        Ok(context) => on_instance(call, &context.inner, || work(&context)),
-        Err(code) => code,
-    }
+    on(call, handle, work)
 }
 
 pub(crate) fn on_list(
     call: Call,
     handle: sys::ze_command_list_handle_t,
-    work: impl FnOnce(&CommandList) -> Outcome,
+    work: impl FnOnce(&Arc<CommandList>) -> Outcome,
 ) -> ze_result_t {
-    match registry::command_list(handle) {
-        Ok(list) => on_instance(call, &list.context.inner, || work(&list)),
-        Err(code) => code,
-    }
+    on(call, handle, work)
 }

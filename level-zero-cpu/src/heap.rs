@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use crate::arena::{Arena, page};
 use crate::device::DeviceId;
@@ -381,7 +381,7 @@ impl Heap {
     }
 
     /// Keeps the allocation alive that wholly holds a range and belongs to a context.
-    pub(crate) fn pin(&self, address: usize, len: usize, context: usize) -> Option<Pin<'_>> {
+    pub(crate) fn pin(self: &Arc<Self>, address: usize, len: usize, context: usize) -> Option<Pin> {
         let offset = self.arena.offset_of(address)?;
         let mut state = lock(&self.state);
         let (key, allocation) = state.find_mut(offset)?;
@@ -391,7 +391,7 @@ impl Heap {
         }
         allocation.users += 1;
         Some(Pin {
-            heap: self,
+            heap: Arc::clone(self),
             key,
             pointer: self.arena.working(offset),
         })
@@ -445,13 +445,13 @@ impl State {
 }
 
 /// A range of an allocation that is not freed as long as this lives.
-pub(crate) struct Pin<'a> {
-    heap: &'a Heap,
+pub(crate) struct Pin {
+    heap: Arc<Heap>,
     key: usize,
     pointer: *mut u8,
 }
 
-impl Pin<'_> {
+impl Pin {
     /// Valid for reads and writes of the range that was pinned, as long as `self` lives.
     pub(crate) fn pointer(&self) -> *mut u8 {
         self.pointer
@@ -463,7 +463,7 @@ impl Pin<'_> {
     }
 }
 
-impl Drop for Pin<'_> {
+impl Drop for Pin {
     fn drop(&mut self) {
         self.heap.unpin(self.key);
     }

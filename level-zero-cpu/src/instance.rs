@@ -4,16 +4,18 @@ use level_zero_sys::{self as sys, ze_driver_handle_t, ze_result_t};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
+use crate::command_list::CommandList;
 use crate::config::Config;
+use crate::context::Context;
 use crate::device::DeviceId;
 use crate::faults::{CallRecord, Calls};
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
-use crate::registry::{self, Object, lock};
+use crate::registry::{self, Counts, Object, lock};
 
 /// A driver of its own: nothing that is done through it shows in another one.
 ///
@@ -27,13 +29,12 @@ pub(crate) struct Inner {
     pub(crate) calls: Calls,
     pub(crate) driver: usize,
     pub(crate) devices: Vec<RootDevice>,
-    pub(crate) contexts: AtomicUsize,
-    pub(crate) command_lists: AtomicUsize,
+    pub(crate) counts: Counts,
     serial: AtomicU64,
-    host: Heap,
-    shared: Heap,
+    host: Arc<Heap>,
+    shared: Arc<Heap>,
     /// One a root device, in their order.
-    device_memory: Vec<Heap>,
+    device_memory: Vec<Arc<Heap>>,
 }
 
 /// The handles of a device and its sub-devices.
@@ -53,7 +54,7 @@ impl Inner {
     }
 
     /// The memory of a kind; `device` is that of device memory.
-    pub(crate) fn heap(&self, kind: Kind, device: Option<DeviceId>) -> Outcome<&Heap> {
+    pub(crate) fn heap(&self, kind: Kind, device: Option<DeviceId>) -> Outcome<&Arc<Heap>> {
         let heap = match kind {
             Kind::Host => Some(&self.host),
             Kind::Shared => Some(&self.shared),
@@ -62,14 +63,14 @@ impl Inner {
         heap.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
     }
 
-    pub(crate) fn heaps(&self) -> impl Iterator<Item = &Heap> {
+    pub(crate) fn heaps(&self) -> impl Iterator<Item = &Arc<Heap>> {
         [&self.host, &self.shared]
             .into_iter()
             .chain(&self.device_memory)
     }
 
     /// The memory that an address lies in.
-    pub(crate) fn heap_of(&self, address: usize) -> Option<&Heap> {
+    pub(crate) fn heap_of(&self, address: usize) -> Option<&Arc<Heap>> {
         self.heaps().find(|heap| heap.contains(address))
     }
 
@@ -102,7 +103,7 @@ impl Instance {
         if let Some(problem) = config.problem() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let heap = |kind, budget| Heap::new(kind, budget, config.honour_alignment);
+        let heap = |kind, budget| Heap::new(kind, budget, config.honour_alignment).map(Arc::new);
         let host = heap(Kind::Host, config.host_memory)?;
         let shared = heap(Kind::Shared, config.host_memory)?;
         let device_memory = (0..config.devices)
@@ -123,8 +124,7 @@ impl Instance {
                             .collect(),
                     })
                     .collect(),
-                contexts: AtomicUsize::new(0),
-                command_lists: AtomicUsize::new(0),
+                counts: Counts::default(),
                 serial: AtomicU64::new(0),
                 host,
                 shared,
@@ -186,8 +186,8 @@ impl Instance {
         allocations.sort_by_key(|allocation| allocation.serial);
         Ledger {
             allocations,
-            contexts: self.0.contexts.load(Ordering::Relaxed),
-            command_lists: self.0.command_lists.load(Ordering::Relaxed),
+            contexts: self.0.counts.of::<Context>(),
+            command_lists: self.0.counts.of::<CommandList>(),
             reservations: 0,
         }
     }

@@ -19,12 +19,113 @@ use crate::context::Context;
 use crate::device::{Device, DeviceId};
 use crate::instance::Inner;
 
-#[derive(Clone)]
-pub(crate) enum Object {
-    Driver(Weak<Inner>),
-    Device(Weak<Inner>, DeviceId),
-    Context(Arc<Context>),
-    CommandList(Arc<CommandList>),
+/// An object that lives from a call that creates it to a call that destroys it.
+pub(crate) trait Kept: Sized + Send + Sync + 'static {
+    /// What its handle points to, as the compiler sees it.
+    type Raw;
+    /// Its place in [`Counts`].
+    const INDEX: usize;
+
+    /// The driver that it is of.
+    fn inner(&self) -> &Arc<Inner>;
+
+    /// What must outlive it, if that is an object too: its [`children`](Self::children).
+    fn parent(&self) -> Option<&Children> {
+        None
+    }
+
+    /// Those that must be destroyed first.
+    fn children(&self) -> Option<&Children> {
+        None
+    }
+
+    fn of(object: &Object) -> Option<&Arc<Self>>;
+    fn object(self: Arc<Self>) -> Object;
+}
+
+/// The number of live objects that must not outlive the owner of this.
+#[derive(Default)]
+pub(crate) struct Children(AtomicUsize);
+
+impl Children {
+    pub(crate) fn any(&self) -> bool {
+        self.0.load(Ordering::Acquire) > 0
+    }
+}
+
+/// The number of live objects of each kind, of one instance.
+#[derive(Default)]
+pub(crate) struct Counts([AtomicUsize; KINDS]);
+
+impl Counts {
+    pub(crate) fn of<T: Kept>(&self) -> usize {
+        self.0[T::INDEX].load(Ordering::Relaxed)
+    }
+}
+
+macro_rules! kept {
+    ($($kind:ident: $raw:ident = $owner:expr, $parent:expr, $children:expr;)*) => {
+        #[derive(Clone)]
+        pub(crate) enum Object {
+            Driver(Weak<Inner>),
+            Device(Weak<Inner>, DeviceId),
+            $($kind(Arc<$kind>),)*
+        }
+
+        #[repr(usize)]
+        enum Index {
+            $($kind,)*
+        }
+
+        const KINDS: usize = [$(Index::$kind),*].len();
+
+        $(
+            impl Kept for $kind {
+                type Raw = sys::$raw;
+                const INDEX: usize = Index::$kind as usize;
+
+                fn inner(&self) -> &Arc<Inner> {
+                    let owner: fn(&Self) -> &Arc<Inner> = $owner;
+                    owner(self)
+                }
+
+                fn parent(&self) -> Option<&Children> {
+                    let parent: fn(&Self) -> Option<&Children> = $parent;
+                    parent(self)
+                }
+
+                fn children(&self) -> Option<&Children> {
+                    let children: fn(&Self) -> Option<&Children> = $children;
+                    children(self)
+                }
+
+                fn of(object: &Object) -> Option<&Arc<Self>> {
+                    match object {
+                        Object::$kind(object) => Some(object),
+                        _ => None,
+                    }
+                }
+
+                fn object(self: Arc<Self>) -> Object {
+                    Object::$kind(self)
+                }
+            }
+        )*
+
+        fn inner_of(object: &Object) -> Option<Arc<Inner>> {
+            match object {
+                Object::Driver(inner) | Object::Device(inner, _) => inner.upgrade(),
+                $(Object::$kind(object) => Some(Arc::clone(Kept::inner(&**object))),)*
+            }
+        }
+    };
+}
+
+// Kind: what its handle points to = its instance, what it must not outlive, what must not outlive it.
+kept! {
+    Context: _ze_context_handle_t = |it| &it.inner, |_| None, |it| Some(&it.children);
+    CommandList: _ze_command_list_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
 }
 
 /// A quarter of the address space up: no mapping lies there on a 64-bit system, so that a program
@@ -98,7 +199,7 @@ fn shard(handle: usize) -> &'static RwLock<Objects> {
     &OBJECTS[handle / STEP % SHARDS]
 }
 
-/// Makes an object that knows its handle.
+/// Makes a driver or a device that knows its handle.
 pub(crate) fn insert(make: impl FnOnce(usize) -> Object) -> usize {
     let handle = NEXT.fetch_add(STEP, Ordering::Relaxed);
     let object = make(handle);
@@ -106,20 +207,44 @@ pub(crate) fn insert(make: impl FnOnce(usize) -> Object) -> usize {
     handle
 }
 
-/// Takes an object out if `accept` says so. It is dropped by the caller, after the lock: the last
-/// owner of an instance takes its driver and devices out of the registry.
-fn remove_if(
-    handle: usize,
-    accept: impl FnOnce(Option<&Object>) -> Outcome,
-) -> Outcome<Option<Object>> {
-    let mut objects = write(shard(handle));
-    accept(objects.get(&handle))?;
-    Ok(objects.remove(&handle))
-}
-
 /// Takes a driver or device out when its instance ends.
 pub(crate) fn forget(handle: usize) {
-    drop(remove_if(handle, |_| Ok(())));
+    // Dropped after the lock.
+    let removed = write(shard(handle)).remove(&handle);
+    drop(removed);
+}
+
+/// Makes an object that knows its handle, and counts it.
+pub(crate) fn add<T: Kept>(make: impl FnOnce(usize) -> T) -> *mut T::Raw {
+    let handle = NEXT.fetch_add(STEP, Ordering::Relaxed);
+    let object = Arc::new(make(handle));
+    if let Some(siblings) = object.parent() {
+        siblings.0.fetch_add(1, Ordering::AcqRel);
+    }
+    object.inner().counts.0[T::INDEX].fetch_add(1, Ordering::Relaxed);
+    write(shard(handle)).insert(handle, object.object());
+    std::ptr::without_provenance_mut(handle)
+}
+
+/// Takes an object out, unless `allow` refuses or others must be destroyed before:
+/// `HANDLE_OBJECT_IN_USE`. No other thread finds it from then on.
+pub(crate) fn remove<T: Kept>(handle: usize, allow: impl FnOnce(&T) -> Outcome) -> Outcome<Arc<T>> {
+    let mut objects = write(shard(handle));
+    let object = objects.get(&handle).and_then(T::of);
+    let object = Arc::clone(object.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?);
+    if object.children().is_some_and(Children::any) {
+        return Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE);
+    }
+    allow(&object)?;
+    let removed = objects.remove(&handle);
+    drop(objects);
+    // The last owner of an instance takes its driver and devices out, so not under the lock.
+    drop(removed);
+    if let Some(siblings) = object.parent() {
+        siblings.0.fetch_sub(1, Ordering::AcqRel);
+    }
+    object.inner().counts.0[T::INDEX].fetch_sub(1, Ordering::Relaxed);
+    Ok(object)
 }
 
 fn get(handle: usize) -> Outcome<Object> {
@@ -128,6 +253,19 @@ fn get(handle: usize) -> Outcome<Object> {
     }
     let object = read(shard(handle)).get(&handle).cloned();
     object.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+}
+
+/// The object of a handle.
+pub(crate) fn find<T: Kept>(handle: *mut T::Raw) -> Outcome<Arc<T>> {
+    let handle = handle.addr();
+    if handle == 0 {
+        return Err(sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE);
+    }
+    let objects = read(shard(handle));
+    let object = objects.get(&handle).and_then(T::of);
+    object
+        .map(Arc::clone)
+        .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
 }
 
 pub(crate) fn driver(handle: sys::ze_driver_handle_t) -> Outcome<Arc<Inner>> {
@@ -149,49 +287,12 @@ pub(crate) fn device(handle: sys::ze_device_handle_t) -> Outcome<Device> {
     }
 }
 
-pub(crate) fn context(handle: sys::ze_context_handle_t) -> Outcome<Arc<Context>> {
-    match get(handle.addr())? {
-        Object::Context(context) => Ok(context),
-        _ => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
-    }
-}
-
-pub(crate) fn command_list(handle: sys::ze_command_list_handle_t) -> Outcome<Arc<CommandList>> {
-    match get(handle.addr())? {
-        Object::CommandList(list) => Ok(list),
-        _ => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
-    }
-}
-
 /// The instance of a handle of any kind, for calls that are not there.
 pub(crate) fn instance(handle: usize) -> Option<Arc<Inner>> {
-    match get(handle).ok()? {
-        Object::Driver(inner) | Object::Device(inner, _) => inner.upgrade(),
-        Object::Context(context) => Some(Arc::clone(&context.inner)),
-        Object::CommandList(list) => Some(Arc::clone(&list.context.inner)),
-    }
+    inner_of(&get(handle).ok()?)
 }
 
 /// Whether a context was not destroyed yet.
 pub(crate) fn is_context(handle: usize) -> bool {
     matches!(get(handle), Ok(Object::Context(_)))
-}
-
-/// Destroys a context, unless command lists of it are alive.
-pub(crate) fn remove_context(handle: usize) -> Outcome<Option<Object>> {
-    remove_if(handle, |object| match object {
-        Some(Object::Context(context)) if context.has_lists() => {
-            Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE)
-        }
-        Some(Object::Context(_)) => Ok(()),
-        _ => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
-    })
-}
-
-/// Destroys a command list.
-pub(crate) fn remove_command_list(handle: usize) -> Outcome<Option<Object>> {
-    remove_if(handle, |object| match object {
-        Some(Object::CommandList(_)) => Ok(()),
-        _ => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
-    })
 }

@@ -11,12 +11,12 @@ use crate::heap::Pin;
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
 /// does, or the program's own memory.
-pub(crate) struct End<'a> {
+pub(crate) struct End {
     pointer: *mut u8,
-    pin: Option<Pin<'a>>,
+    pin: Option<Pin>,
 }
 
-impl End<'_> {
+impl End {
     /// Valid for the range: by the pin for memory of the driver, by the word of the caller of the
     /// C call for any other.
     pub(crate) fn pointer(&self) -> *mut u8 {
@@ -30,7 +30,7 @@ impl End<'_> {
 
 impl Context {
     /// The range in one live allocation of this context, or `INVALID_ARGUMENT`.
-    pub(crate) fn pin(&self, pointer: *const c_void, size: usize) -> Outcome<Pin<'_>> {
+    pub(crate) fn pin(&self, pointer: *const c_void, size: usize) -> Outcome<Pin> {
         not_null(pointer)?;
         let heap = self.inner.heap_of(pointer.addr());
         heap.and_then(|heap| heap.pin(pointer.addr(), size, self.handle))
@@ -39,7 +39,7 @@ impl Context {
 
     /// The range as an end of a transfer: `INVALID_ARGUMENT` if it is neither wholly in one live
     /// allocation of this context nor wholly outside of all memory of this driver.
-    pub(crate) fn end(&self, pointer: *const c_void, size: usize) -> Outcome<End<'_>> {
+    pub(crate) fn end(&self, pointer: *const c_void, size: usize) -> Outcome<End> {
         not_null(pointer)?;
         let start = pointer.addr();
         let end = start
