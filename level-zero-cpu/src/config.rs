@@ -1,8 +1,11 @@
 //! What a driver offers: how many devices, how much memory, which limits.
 
 use level_zero_sys as sys;
-use std::ffi::OsString;
 use std::fmt;
+
+use crate::call_log::LogTo;
+use crate::faults::Fault;
+use crate::settings;
 
 /// How a driver is set up; the start of every [`Instance`](crate::Instance).
 ///
@@ -25,6 +28,9 @@ pub struct Config {
     pub(crate) honour_alignment: bool,
     pub(crate) free_policies: u32,
     pub(crate) relaxed_limits: bool,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) log_to: Option<LogTo>,
+    pub(crate) report: bool,
 }
 
 impl Default for Config {
@@ -40,6 +46,9 @@ impl Default for Config {
             free_policies: sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_BLOCKING_FREE
                 | sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_DEFER_FREE,
             relaxed_limits: true,
+            faults: Vec::new(),
+            log_to: None,
+            report: false,
         }
     }
 }
@@ -122,62 +131,49 @@ impl Config {
         self
     }
 
+    /// Writes a line for each call: the microseconds since the instance was made, the number of the
+    /// thread, the call's name and what it returned.
+    ///
+    /// This is apart from [`Instance::log`](crate::Instance::log), which keeps records in memory.
+    #[must_use]
+    pub fn log_to(mut self, to: LogTo) -> Self {
+        self.log_to = Some(to);
+        self
+    }
+
     /// The defaults, changed by what the environment says.
     ///
-    /// Read are `LEVEL_ZERO_CPU_DEVICES`, `LEVEL_ZERO_CPU_SUB_DEVICES`,
-    /// `LEVEL_ZERO_CPU_DEVICE_MEMORY`, `LEVEL_ZERO_CPU_HOST_MEMORY` and
-    /// `LEVEL_ZERO_CPU_MAX_ALLOCATION`; the last three in bytes, or with a suffix `K`, `M` or `G`
-    /// for powers of 1024.
+    /// | variable | value | default | sets |
+    /// |---|---|---|---|
+    /// | `LEVEL_ZERO_CPU_DEVICES` | a number up to 64 | 1 | [`devices`](Self::devices) |
+    /// | `LEVEL_ZERO_CPU_SUB_DEVICES` | a number up to 64 | 0 | [`sub_devices`](Self::sub_devices) |
+    /// | `LEVEL_ZERO_CPU_DEVICE_MEMORY` | bytes | 4G | [`device_memory`](Self::device_memory) |
+    /// | `LEVEL_ZERO_CPU_HOST_MEMORY` | bytes | 4G | [`host_memory`](Self::host_memory) |
+    /// | `LEVEL_ZERO_CPU_MAX_ALLOCATION` | bytes | 2G | [`max_allocation`](Self::max_allocation) |
+    /// | `LEVEL_ZERO_CPU_MAX_FILL_PATTERN` | bytes, a power of two | 128 | [`max_fill_pattern`](Self::max_fill_pattern) |
+    /// | `LEVEL_ZERO_CPU_HONOUR_ALIGNMENT` | `0` or `1` | 1 | [`honour_alignment`](Self::honour_alignment) |
+    /// | `LEVEL_ZERO_CPU_FREE_POLICIES` | `none`, `blocking`, `deferred`, `all` | all | [`free_policies`](Self::free_policies) |
+    /// | `LEVEL_ZERO_CPU_RELAXED_LIMITS` | `0` or `1` | 1 | [`relaxed_limits`](Self::relaxed_limits) |
+    /// | `LEVEL_ZERO_CPU_FAIL` | `call:nth:result`, several with commas | | calls that are to fail |
+    /// | `LEVEL_ZERO_CPU_LOG` | `stderr` or the path of a file | | [`log_to`](Self::log_to) |
+    /// | `LEVEL_ZERO_CPU_REPORT` | `0` or `1` | 0 | whether the end of the process says what is live |
+    ///
+    /// Bytes may have a suffix `K`, `M` or `G` for powers of 1024.
+    ///
+    /// `LEVEL_ZERO_CPU_FAIL=zeMemAllocDevice:3:OUT_OF_DEVICE_MEMORY,*:100:DEVICE_LOST` makes the
+    /// third allocation and the hundredth call of all fail, as [`Instance::fail`](crate::Instance::fail)
+    /// does; results are names, with or without `ZE_RESULT_ERROR_`, or numbers such as `0x70000001`.
+    /// Loaders call `zeInit` more than once.
+    ///
+    /// The report is of [`Instance::global`](crate::Instance::global) only, and goes to standard
+    /// error when the process ends by returning from `main` or through `exit`: what the
+    /// [`Ledger`](crate::Ledger) holds then, or that nothing is live.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] names a variable whose value is no such number.
+    /// [`ConfigError`] names a variable whose value is not allowed, and what is.
     pub fn from_env() -> Result<Self, ConfigError> {
-        Self::from_lookup(|name| std::env::var_os(name))
-    }
-
-    fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let number = |variable: &'static str| -> Result<Option<u64>, ConfigError> {
-            let Some(value) = lookup(variable) else {
-                return Ok(None);
-            };
-            match value.to_str().and_then(parse_bytes) {
-                Some(number) => Ok(Some(number)),
-                None => Err(ConfigError {
-                    variable,
-                    value: value.to_string_lossy().into_owned(),
-                }),
-            }
-        };
-        let count = |variable: &'static str| -> Result<Option<u32>, ConfigError> {
-            let Some(number) = number(variable)? else {
-                return Ok(None);
-            };
-            match u32::try_from(number) {
-                Ok(count) if count <= MAX_DEVICES => Ok(Some(count)),
-                _ => Err(ConfigError {
-                    variable,
-                    value: number.to_string(),
-                }),
-            }
-        };
-        let mut config = Self::new();
-        if let Some(devices) = count("LEVEL_ZERO_CPU_DEVICES")? {
-            config.devices = devices;
-        }
-        if let Some(sub_devices) = count("LEVEL_ZERO_CPU_SUB_DEVICES")? {
-            config.sub_devices = sub_devices;
-        }
-        if let Some(bytes) = number("LEVEL_ZERO_CPU_DEVICE_MEMORY")? {
-            config.device_memory = bytes;
-        }
-        if let Some(bytes) = number("LEVEL_ZERO_CPU_HOST_MEMORY")? {
-            config.host_memory = bytes;
-        }
-        if let Some(bytes) = number("LEVEL_ZERO_CPU_MAX_ALLOCATION")? {
-            config.max_allocation = bytes;
-        }
-        Ok(config)
+        settings::apply(Self::new(), |name| std::env::var_os(name))
     }
 
     /// What is wrong with the settings, if anything is.
@@ -203,40 +199,26 @@ impl Config {
     }
 }
 
-const MAX_DEVICES: u32 = 64;
-
-/// A number, or one with a suffix `K`, `M` or `G`.
-fn parse_bytes(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'k' | b'K' => (&text[..text.len() - 1], 10),
-        b'm' | b'M' => (&text[..text.len() - 1], 20),
-        b'g' | b'G' => (&text[..text.len() - 1], 30),
-        _ => (text, 0),
-    };
-    // `parse` alone would take a leading plus.
-    if !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift)
-}
+pub(crate) const MAX_DEVICES: u32 = 64;
 
 /// An environment variable whose value is not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConfigError {
     /// The variable.
-    pub variable: &'static str,
+    pub variable: String,
     /// Its value.
     pub value: String,
+    /// What its value may be.
+    pub allowed: &'static str,
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}={:?} is no number in range (K, M, G allowed)",
-            self.variable, self.value
+            "{}={:?} is not allowed: {}",
+            self.variable, self.value, self.allowed
         )
     }
 }
@@ -246,58 +228,6 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn from(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_lookup(|name| {
-            pairs
-                .iter()
-                .find(|pair| pair.0 == name)
-                .map(|pair| OsString::from(pair.1))
-        })
-    }
-
-    #[test]
-    fn an_empty_environment_gives_the_defaults() {
-        let config = from(&[]).unwrap();
-        assert_eq!(format!("{config:?}"), format!("{:?}", Config::default()));
-    }
-
-    #[test]
-    fn every_variable_is_read() {
-        let config = from(&[
-            ("LEVEL_ZERO_CPU_DEVICES", "3"),
-            ("LEVEL_ZERO_CPU_SUB_DEVICES", "2"),
-            ("LEVEL_ZERO_CPU_DEVICE_MEMORY", "5M"),
-            ("LEVEL_ZERO_CPU_HOST_MEMORY", "7k"),
-            ("LEVEL_ZERO_CPU_MAX_ALLOCATION", "1G"),
-        ])
-        .unwrap();
-        assert_eq!((config.devices, config.sub_devices), (3, 2));
-        assert_eq!(config.device_memory, 5 << 20);
-        assert_eq!(config.host_memory, 7 << 10);
-        assert_eq!(config.max_allocation, 1 << 30);
-    }
-
-    #[test]
-    fn what_is_no_number_is_an_error_that_names_the_variable() {
-        for bad in [
-            "",
-            "x",
-            "-1",
-            "+1",
-            "1T",
-            "1.5G",
-            "K",
-            "99999999999999999999",
-            "999999999999G",
-        ] {
-            let error = from(&[("LEVEL_ZERO_CPU_HOST_MEMORY", bad)]).unwrap_err();
-            assert_eq!(error.variable, "LEVEL_ZERO_CPU_HOST_MEMORY", "{bad}");
-            assert!(error.to_string().contains("LEVEL_ZERO_CPU_HOST_MEMORY"));
-        }
-        assert!(from(&[("LEVEL_ZERO_CPU_DEVICES", "65")]).is_err());
-        assert!(from(&[("LEVEL_ZERO_CPU_DEVICES", "4294967297")]).is_err());
-    }
 
     #[test]
     fn settings_that_make_no_sense_are_refused() {

@@ -5,15 +5,16 @@ use level_zero_sys::{
     self as sys, ze_api_version_t, ze_driver_extension_properties_t, ze_driver_handle_t,
     ze_driver_ipc_properties_t, ze_driver_properties_t, ze_result_t,
 };
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arguments::{
-    counted, flags, handles, header, ignore_extensions, name, not_null, walk, write,
+    counted, descriptor, flags, handles, header, ignore_extensions, name, not_null, walk, write,
 };
 use crate::config::Config;
 use crate::entry::{on_driver, on_instance};
+use crate::extension;
 use crate::faults::Call;
 use crate::instance::Instance;
 
@@ -35,6 +36,40 @@ pub(crate) unsafe extern "C" fn init(init_flags: sys::ze_init_flags_t) -> ze_res
         }
         INITIALISED.store(true, Ordering::Release);
         Ok(())
+    })
+}
+
+/// `zeInitDrivers` (1.10): readies the global instance and returns it where GPU drivers are asked
+/// for, also by all bits at once, which asks for every type. There is no NPU: asking for those only
+/// is `UNINITIALIZED`.
+pub(crate) unsafe extern "C" fn init_drivers(
+    count: *mut u32,
+    drivers: *mut ze_driver_handle_t,
+    desc: *mut sys::ze_init_driver_type_desc_t,
+) -> ze_result_t {
+    let Ok(instance) = Instance::global() else {
+        return sys::ZE_RESULT_ERROR_UNINITIALIZED;
+    };
+    let call = const { Call::named("zeInitDrivers") };
+    on_instance(call, instance.inner(), || {
+        not_null(count)?;
+        // SAFETY: the caller keeps the contract of the C call.
+        let desc = unsafe { descriptor(desc, sys::ZE_STRUCTURE_TYPE_INIT_DRIVER_TYPE_DESC) }?;
+        // SAFETY: as above. What programs say there about themselves changes nothing.
+        unsafe { ignore_extensions(desc.pNext) }?;
+        let known = sys::ZE_INIT_DRIVER_TYPE_FLAG_GPU | sys::ZE_INIT_DRIVER_TYPE_FLAG_NPU;
+        if desc.flags == 0 {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ENUMERATION);
+        }
+        if desc.flags != u32::MAX {
+            flags(desc.flags, known)?;
+        }
+        if desc.flags & sys::ZE_INIT_DRIVER_TYPE_FLAG_GPU == 0 {
+            return Err(sys::ZE_RESULT_ERROR_UNINITIALIZED);
+        }
+        INITIALISED.store(true, Ordering::Release);
+        // SAFETY: as above.
+        unsafe { handles(count, drivers, &[instance.inner().driver]) }
     })
 }
 
@@ -183,7 +218,8 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
     extensions
 }
 
-/// `zeDriverGetExtensionFunctionAddress`: there are no functions beside the table.
+/// `zeDriverGetExtensionFunctionAddress`: what is beyond Level Zero, as the documentation of the
+/// crate lists it. Any other name is `INVALID_ARGUMENT`.
 pub(crate) unsafe extern "C" fn get_extension_function_address(
     driver: ze_driver_handle_t,
     name: *const c_char,
@@ -195,7 +231,12 @@ pub(crate) unsafe extern "C" fn get_extension_function_address(
         |_| {
             not_null(name)?;
             not_null(address)?;
-            Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+            // SAFETY: not null, so the caller says it is a string.
+            let name = unsafe { CStr::from_ptr(name) };
+            let function = extension::function(name);
+            let function = function.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
+            // SAFETY: the caller keeps the contract of the C call.
+            unsafe { write(address, function) }
         },
     )
 }

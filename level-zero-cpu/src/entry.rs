@@ -9,7 +9,7 @@ use crate::command_list::CommandList;
 use crate::context::Context;
 use crate::device::Device;
 use crate::faults::Call;
-use crate::instance::Inner;
+use crate::instance::{Inner, Instance};
 use crate::registry::{self, Kept};
 
 /// Runs the work of a call on an instance. A panic, which would be a defect of this crate, ends
@@ -31,6 +31,16 @@ pub(crate) fn on_instance(
     result
 }
 
+/// A call that no instance is found for is in the log of the global one, so that a program's
+/// wrong handles show there.
+#[cold]
+pub(crate) fn refused(call: &str, code: ze_result_t) -> ze_result_t {
+    if let Some(instance) = Instance::made() {
+        instance.inner().calls.write(call, code);
+    }
+    code
+}
+
 pub(crate) fn on_driver(
     call: Call,
     handle: sys::ze_driver_handle_t,
@@ -38,7 +48,7 @@ pub(crate) fn on_driver(
 ) -> ze_result_t {
     match registry::driver(handle) {
         Ok(inner) => on_instance(call, &inner, || work(&inner)),
-        Err(code) => code,
+        Err(code) => refused(call.name(), code),
     }
 }
 
@@ -49,7 +59,7 @@ pub(crate) fn on_device(
 ) -> ze_result_t {
     match registry::device(handle) {
         Ok(device) => on_instance(call, &device.inner, || work(&device)),
-        Err(code) => code,
+        Err(code) => refused(call.name(), code),
     }
 }
 
@@ -61,7 +71,7 @@ pub(crate) fn on<T: Kept>(
 ) -> ze_result_t {
     match registry::find::<T>(handle) {
         Ok(object) => on_instance(call, object.inner(), || work(&object)),
-        Err(code) => code,
+        Err(code) => refused(call.name(), code),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use crate::call_log::Writer;
 use crate::registry::lock;
 
 /// A call of the API, as its place in [`sys::Api::NAMES`].
@@ -32,7 +33,15 @@ impl Call {
         Self(index)
     }
 
-    fn name(self) -> &'static str {
+    /// The call of a name that is not known before.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        sys::Api::NAMES
+            .iter()
+            .position(|call| *call == name)
+            .map(Self)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
         sys::Api::NAMES[self.0]
     }
 }
@@ -61,11 +70,14 @@ pub struct CallRecord {
     pub result: ze_result_t,
 }
 
-struct Fault {
+/// A use of a call that is to fail.
+#[derive(Debug, Clone)]
+pub(crate) struct Fault {
     /// `None` counts the calls of every name.
-    call: Option<Call>,
-    at: u64,
-    result: ze_result_t,
+    pub(crate) call: Option<Call>,
+    /// Which use, from the start of the instance.
+    pub(crate) at: u64,
+    pub(crate) result: ze_result_t,
 }
 
 /// Counts, faults and the log of one instance.
@@ -75,19 +87,24 @@ pub(crate) struct Calls {
     /// Length of `faults`, so that a call without faults takes no lock.
     armed: AtomicUsize,
     faults: Mutex<Vec<Fault>>,
-    logging: AtomicBool,
+    /// Whether there is anything to do when a call has ended.
+    noting: AtomicBool,
+    keeping: AtomicBool,
     log: Mutex<Vec<CallRecord>>,
+    writer: Option<Writer>,
 }
 
 impl Calls {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(faults: Vec<Fault>, writer: Option<Writer>) -> Self {
         Self {
             total: AtomicU64::new(0),
             uses: sys::Api::NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
-            armed: AtomicUsize::new(0),
-            faults: Mutex::new(Vec::new()),
-            logging: AtomicBool::new(false),
+            armed: AtomicUsize::new(faults.len()),
+            faults: Mutex::new(faults),
+            noting: AtomicBool::new(writer.is_some()),
+            keeping: AtomicBool::new(false),
             log: Mutex::new(Vec::new()),
+            writer,
         }
     }
 
@@ -115,21 +132,38 @@ impl Calls {
     }
 
     pub(crate) fn end(&self, call: Call, result: ze_result_t) {
-        if self.logging.load(Ordering::Relaxed) {
+        if self.noting.load(Ordering::Relaxed) {
+            self.note(call, result);
+        }
+    }
+
+    #[cold]
+    fn note(&self, call: Call, result: ze_result_t) {
+        if self.keeping.load(Ordering::Relaxed) {
             lock(&self.log).push(CallRecord {
                 call: call.name(),
                 result,
             });
         }
+        self.write(call.name(), result);
+    }
+
+    /// A line in the log, where there is one.
+    pub(crate) fn write(&self, call: &str, result: ze_result_t) {
+        if let Some(writer) = &self.writer {
+            writer.line(call, result);
+        }
     }
 
     pub(crate) fn fail(&self, call: &str, nth: u64, result: ze_result_t) {
-        let index = sys::Api::NAMES.iter().position(|name| *name == call);
-        assert!(index.is_some(), "Level Zero has no call {call}");
-        let Some(index) = index else { return };
-        let at = self.uses[index].load(Ordering::Relaxed).saturating_add(nth);
+        let found = Call::find(call);
+        assert!(found.is_some(), "Level Zero has no call {call}");
+        let Some(call) = found else { return };
+        let at = self.uses[call.0]
+            .load(Ordering::Relaxed)
+            .saturating_add(nth);
         self.arm(Fault {
-            call: Some(Call(index)),
+            call: Some(call),
             at,
             result,
         });
@@ -175,7 +209,9 @@ impl Calls {
     }
 
     pub(crate) fn set_logging(&self, on: bool) {
-        self.logging.store(on, Ordering::Relaxed);
+        self.keeping.store(on, Ordering::Relaxed);
+        self.noting
+            .store(on || self.writer.is_some(), Ordering::Relaxed);
     }
 
     pub(crate) fn take_log(&self) -> Vec<CallRecord> {
@@ -192,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_nth_use_fails_once() {
-        let calls = Calls::new();
+        let calls = Calls::new(Vec::new(), None);
         calls.begin(FREE);
         calls.fail("zeMemFree", 2, sys::ZE_RESULT_ERROR_DEVICE_LOST);
         assert_eq!(calls.begin(FREE), None);
@@ -205,7 +241,7 @@ mod tests {
 
     #[test]
     fn faults_of_any_name_count_all_calls_and_can_be_cleared() {
-        let calls = Calls::new();
+        let calls = Calls::new(Vec::new(), None);
         calls.fail_nth(2, sys::ZE_RESULT_ERROR_UNKNOWN);
         calls.fail_nth(3, sys::ZE_RESULT_NOT_READY);
         calls.fail_nth(4, sys::ZE_RESULT_ERROR_UNKNOWN);
@@ -219,12 +255,12 @@ mod tests {
     #[test]
     #[should_panic(expected = "no call zeMemFre")]
     fn a_fault_for_a_misspelt_call_is_loud() {
-        Calls::new().fail("zeMemFre", 1, sys::ZE_RESULT_ERROR_UNKNOWN);
+        Calls::new(Vec::new(), None).fail("zeMemFre", 1, sys::ZE_RESULT_ERROR_UNKNOWN);
     }
 
     #[test]
     fn the_log_is_off_until_asked_for() {
-        let calls = Calls::new();
+        let calls = Calls::new(Vec::new(), None);
         calls.end(FREE, sys::ZE_RESULT_SUCCESS);
         assert!(calls.take_log().is_empty());
         calls.set_logging(true);

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
+use crate::call_log::Writer;
 use crate::command_list::CommandList;
 use crate::config::Config;
 use crate::context::Context;
@@ -16,6 +17,7 @@ use crate::faults::{CallRecord, Calls};
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
 use crate::registry::{self, Counts, Object, lock};
+use crate::report;
 
 /// A driver of its own: nothing that is done through it shows in another one.
 ///
@@ -36,6 +38,8 @@ pub(crate) struct Inner {
     /// One a root device, in their order.
     device_memory: Vec<Arc<Heap>>,
 }
+
+static GLOBAL: Mutex<Option<&'static io::Result<Instance>>> = Mutex::new(None);
 
 /// The handles of a device and its sub-devices.
 pub(crate) struct RootDevice {
@@ -91,6 +95,12 @@ impl Drop for Inner {
     }
 }
 
+impl From<Arc<Inner>> for Instance {
+    fn from(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+}
+
 impl Instance {
     /// Makes a driver; its memory is address space only until it is used.
     ///
@@ -109,12 +119,13 @@ impl Instance {
         let device_memory = (0..config.devices)
             .map(|_| heap(Kind::Device, config.device_memory))
             .collect::<Result<Vec<_>, _>>()?;
+        let writer = config.log_to.as_ref().map(Writer::open).transpose()?;
         let inner = Arc::new_cyclic(|inner| {
             let device = |root, sub| {
                 registry::insert(|_| Object::Device(inner.clone(), DeviceId { root, sub }))
             };
             Inner {
-                calls: Calls::new(),
+                calls: Calls::new(config.faults.clone(), writer),
                 driver: registry::insert(|_| Object::Driver(inner.clone())),
                 devices: (0..config.devices)
                     .map(|root| RootDevice {
@@ -137,20 +148,29 @@ impl Instance {
 
     /// The driver that `zeDriverGet` returns, made at the first use from [`Config::from_env`].
     ///
+    /// What is wrong with the environment then, misspelt variables among it, is said on standard
+    /// error too, once.
+    ///
     /// # Errors
     ///
     /// What [`Instance::new`] said then, or `InvalidInput` with the message of
     /// [`ConfigError`](crate::ConfigError).
     pub fn global() -> Result<&'static Self, &'static io::Error> {
-        static GLOBAL: Mutex<Option<&'static io::Result<Instance>>> = Mutex::new(None);
         let mut global = lock(&GLOBAL);
         let made = *global.get_or_insert_with(|| {
             let config = Config::from_env()
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error));
+            let made = config.and_then(Self::new);
+            report::start(made.as_ref());
             // For the rest of the process.
-            Box::leak(Box::new(config.and_then(Self::new)))
+            Box::leak(Box::new(made))
         });
         made.as_ref()
+    }
+
+    /// [`global`](Self::global), where it was made before.
+    pub(crate) fn made() -> Option<&'static Self> {
+        lock(&GLOBAL).and_then(|made| made.as_ref().ok())
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -72,12 +72,16 @@
 
 mod arena;
 mod arguments;
+mod call_log;
 mod command_list;
 mod config;
 mod context;
 mod device;
 mod driver;
 mod entry;
+#[cfg(feature = "exports")]
+mod exports;
+mod extension;
 mod faults;
 mod free_list;
 mod heap;
@@ -85,10 +89,14 @@ mod instance;
 mod ledger;
 mod memory;
 mod registry;
+mod report;
+mod results;
+mod settings;
 mod stubs;
 mod table;
 mod transfer;
 
+pub use call_log::LogTo;
 pub use config::{Config, ConfigError};
 pub use faults::CallRecord;
 pub use instance::Instance;

@@ -61,6 +61,14 @@ impl Counts {
     pub(crate) fn of<T: Kept>(&self) -> usize {
         self.0[T::INDEX].load(Ordering::Relaxed)
     }
+
+    /// Of all kinds together.
+    pub(crate) fn total(&self) -> usize {
+        self.0
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .sum()
+    }
 }
 
 macro_rules! kept {

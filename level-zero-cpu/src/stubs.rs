@@ -4,7 +4,7 @@
 
 use level_zero_sys::{self as sys, ze_module_build_log_handle_t, ze_module_handle_t, ze_result_t};
 
-use crate::entry::on_instance;
+use crate::entry::{on_instance, refused};
 use crate::faults::Call;
 use crate::registry;
 
@@ -14,13 +14,14 @@ pub(crate) trait Stub<const CALL: usize> {
 }
 
 fn unsupported<const CALL: usize>(handle: usize) -> ze_result_t {
+    let call = const { Call::from_index(CALL) };
     if handle == 0 {
-        return sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE);
     }
     let Some(inner) = registry::instance(handle) else {
-        return sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE);
     };
-    on_instance(const { Call::from_index(CALL) }, &inner, || {
+    on_instance(call, &inner, || {
         Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE)
     })
 }

@@ -143,7 +143,7 @@ static TABLE: Api = Api {
     zeVirtualMemUnmap: stub!(zeVirtualMemUnmap),
     zeVirtualMemSetAccessAttribute: stub!(zeVirtualMemSetAccessAttribute),
     zeVirtualMemGetAccessAttribute: stub!(zeVirtualMemGetAccessAttribute),
-    zeInitDrivers: None,
+    zeInitDrivers: Some(driver::init_drivers),
     zeCommandListHostSynchronize: Some(command_list::host_synchronize),
     zeMemPutIpcHandle: None,
     zeMemGetIpcHandleFromFileDescriptorExp: None,

@@ -12,7 +12,7 @@ use setup::*;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 
-const PART: &str = "LEVEL_ZERO_CPU_TEST_PART";
+const PART: &str = "ZE_CPU_TEST_PART";
 
 /// Runs one test of this program again, as the child that finds `PART` set.
 fn child(test: &str, part: &str, environment: &[(&str, &str)]) -> ExitStatus {

@@ -1,0 +1,60 @@
+//! What is said on standard error: at the start what is wrong with the settings, at the end, where
+//! asked for, what is live.
+
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::instance::Instance;
+use crate::settings;
+
+/// The process that is to report, 0 where none is: not one that was forked from it, whose books are
+/// those of its parent.
+static REPORTER: AtomicU32 = AtomicU32::new(0);
+
+/// One write, so that lines of threads and processes stay whole. Where it cannot be written there
+/// is nobody to tell.
+fn say(text: &str) {
+    let _ = io::stderr().write_all(format!("level-zero-cpu: {text}\n").as_bytes());
+}
+
+/// Says what the global instance was made of, if anything is wrong with it.
+pub(crate) fn start(made: Result<&Instance, &io::Error>) {
+    for variable in settings::unknown(std::env::vars_os().map(|(name, _)| name)) {
+        say(&format!("{variable} is no setting of this driver"));
+    }
+    match made {
+        Ok(instance) if instance.inner().config.report => {
+            REPORTER.store(std::process::id(), Ordering::Relaxed);
+        }
+        Ok(_) => {}
+        Err(error) => say(&error.to_string()),
+    }
+}
+
+fn end() {
+    if REPORTER.load(Ordering::Relaxed) == std::process::id()
+        && let Some(instance) = Instance::made()
+    {
+        say(&instance.ledger().to_string());
+    }
+}
+
+/// Runs after the functions given to `atexit` and the destructors of the program's static objects:
+/// those may still free memory.
+#[cfg(target_os = "linux")]
+mod linux {
+    #![allow(
+        unsafe_code,
+        reason = "the section of functions that run at the end of the process"
+    )]
+
+    extern "C" fn at_end() {
+        // A panic must not unwind into C.
+        let _ = std::panic::catch_unwind(super::end);
+    }
+
+    // SAFETY: the section is an array of pointers to functions that take nothing.
+    #[used]
+    #[unsafe(link_section = ".fini_array")]
+    static AT_END: extern "C" fn() = at_end;
+}
