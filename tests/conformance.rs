@@ -3,8 +3,8 @@
 //! Trials are named `<driver>::<promise>`. Intel's driver reads its environment once, so each of
 //! its trials runs in a process of its own: this program, started again. Without hardware that
 //! driver executes few kinds of work; what could not be checked for that reason is printed at the
-//! end, as is every driver that is not here. `ZE_AREA_REQUIRE`, a list of `intel`, `cpu` and `gpu`
-//! with commas between, makes an absent one a failure.
+//! end, as is every driver that is not here. `ZE_AREA_REQUIRE`, a list of `intel`, `cpu`, `loader`
+//! and `gpu` with commas between, makes an absent one a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -140,9 +140,7 @@ fn run(config: &'static Config, promise: Promise) -> Result<(), Failed> {
         (promise.check)(&subject);
         subject.finish().into_iter().collect()
     } else {
-        let output = process::again(config, promise.name, &[]);
-        output.clean().map_err(Failed::from)?;
-        output.notes()
+        process::promise(config, promise.name)?
     };
     note(config, notes);
     Ok(())

@@ -10,21 +10,37 @@ use std::mem::offset_of;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arguments::{
-    counted, descriptor, flags, handles, header, ignore_extensions, name, not_null, walk, write,
+    Outcome, counted, descriptor, flags, handles, header, ignore_extensions, name, not_null, walk,
+    write,
 };
 use crate::config::Config;
 use crate::entry::{on_driver, on_instance};
 use crate::extension;
 use crate::faults::Call;
 use crate::instance::Instance;
+use crate::report;
 
 static INITIALISED: AtomicBool = AtomicBool::new(false);
+
+/// The global instance for a call that has no handle.
+fn global() -> Outcome<&'static Instance> {
+    Instance::global().map_err(|_| sys::ZE_RESULT_ERROR_UNINITIALIZED)
+}
+
+/// As [`global`], for a call that programs start with: what is wrong with the settings is said on
+/// standard error.
+fn first() -> Outcome<&'static Instance> {
+    let made = Instance::global();
+    report::complain(made);
+    global()
+}
 
 /// `zeInit`: readies the global instance. There is no VPU: asking for those only is
 /// `UNINITIALIZED`.
 pub(crate) unsafe extern "C" fn init(init_flags: sys::ze_init_flags_t) -> ze_result_t {
-    let Ok(instance) = Instance::global() else {
-        return sys::ZE_RESULT_ERROR_UNINITIALIZED;
+    let instance = match first() {
+        Ok(instance) => instance,
+        Err(code) => return code,
     };
     on_instance(const { Call::named("zeInit") }, instance.inner(), || {
         flags(
@@ -47,8 +63,9 @@ pub(crate) unsafe extern "C" fn init_drivers(
     drivers: *mut ze_driver_handle_t,
     desc: *mut sys::ze_init_driver_type_desc_t,
 ) -> ze_result_t {
-    let Ok(instance) = Instance::global() else {
-        return sys::ZE_RESULT_ERROR_UNINITIALIZED;
+    let instance = match first() {
+        Ok(instance) => instance,
+        Err(code) => return code,
     };
     let call = const { Call::named("zeInitDrivers") };
     on_instance(call, instance.inner(), || {
@@ -78,8 +95,9 @@ pub(crate) unsafe extern "C" fn get(
     count: *mut u32,
     drivers: *mut ze_driver_handle_t,
 ) -> ze_result_t {
-    let Ok(instance) = Instance::global() else {
-        return sys::ZE_RESULT_ERROR_UNINITIALIZED;
+    let instance = match global() {
+        Ok(instance) => instance,
+        Err(code) => return code,
     };
     on_instance(
         const { Call::named("zeDriverGet") },

@@ -148,9 +148,6 @@ impl Instance {
 
     /// The driver that `zeDriverGet` returns, made at the first use from [`Config::from_env`].
     ///
-    /// What is wrong with the environment then, misspelt variables among it, is said on standard
-    /// error too, once.
-    ///
     /// # Errors
     ///
     /// What [`Instance::new`] said then, or `InvalidInput` with the message of
@@ -161,7 +158,9 @@ impl Instance {
             let config = Config::from_env()
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error));
             let made = config.and_then(Self::new);
-            report::start(made.as_ref());
+            if made.as_ref().is_ok_and(|made| made.0.config.report) {
+                report::at_end();
+            }
             // For the rest of the process.
             Box::leak(Box::new(made))
         });

@@ -142,7 +142,7 @@ const FIRST: usize = (usize::MAX >> 2) + 1;
 const STEP: usize = 16;
 const SHARDS: usize = 16;
 
-static NEXT: AtomicUsize = AtomicUsize::new(FIRST);
+static MADE: AtomicUsize = AtomicUsize::new(0);
 static OBJECTS: [RwLock<Objects>; SHARDS] =
     [const { RwLock::new(HashMap::with_hasher(BuildHasherDefault::new())) }; SHARDS];
 
@@ -203,13 +203,25 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     acquire(|| lock.write(), || lock.try_write())
 }
 
+/// A handle that was not used before, by this copy of the driver or by another one: a process that has
+/// it built in may also load it as a library, and must not take the handles of one for the other's.
+fn next() -> usize {
+    let own = if cfg!(target_pointer_width = "64") {
+        // Copies lie apart, so this gives each of them room for millions of handles.
+        ((&raw const MADE).addr() & 0x7fff_ffff_ffff) << 14
+    } else {
+        0
+    };
+    FIRST + own / STEP * STEP + MADE.fetch_add(STEP, Ordering::Relaxed)
+}
+
 fn shard(handle: usize) -> &'static RwLock<Objects> {
     &OBJECTS[handle / STEP % SHARDS]
 }
 
 /// Makes a driver or a device that knows its handle.
 pub(crate) fn insert(make: impl FnOnce(usize) -> Object) -> usize {
-    let handle = NEXT.fetch_add(STEP, Ordering::Relaxed);
+    let handle = next();
     let object = make(handle);
     write(shard(handle)).insert(handle, object);
     handle
@@ -224,7 +236,7 @@ pub(crate) fn forget(handle: usize) {
 
 /// Makes an object that knows its handle, and counts it.
 pub(crate) fn add<T: Kept>(make: impl FnOnce(usize) -> T) -> *mut T::Raw {
-    let handle = NEXT.fetch_add(STEP, Ordering::Relaxed);
+    let handle = next();
     let object = Arc::new(make(handle));
     if let Some(siblings) = object.parent() {
         siblings.0.fetch_add(1, Ordering::AcqRel);

@@ -2,7 +2,7 @@
 //! asked for, what is live.
 
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::instance::Instance;
 use crate::settings;
@@ -17,18 +17,25 @@ fn say(text: &str) {
     let _ = io::stderr().write_all(format!("level-zero-cpu: {text}\n").as_bytes());
 }
 
-/// Says what the global instance was made of, if anything is wrong with it.
-pub(crate) fn start(made: Result<&Instance, &io::Error>) {
+/// Whether what is wrong with the settings was said.
+static TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Says, once, what is wrong with the settings: to a program in C, which gets no more than a code.
+pub(crate) fn complain(made: Result<&Instance, &io::Error>) {
+    if TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
     for variable in settings::unknown(std::env::vars_os().map(|(name, _)| name)) {
         say(&format!("{variable} is no setting of this driver"));
     }
-    match made {
-        Ok(instance) if instance.inner().config.report => {
-            REPORTER.store(std::process::id(), Ordering::Relaxed);
-        }
-        Ok(_) => {}
-        Err(error) => say(&error.to_string()),
+    if let Err(error) = made {
+        say(&error.to_string());
     }
+}
+
+/// Has the end of this process say what is live.
+pub(crate) fn at_end() {
+    REPORTER.store(std::process::id(), Ordering::Relaxed);
 }
 
 fn end() {
@@ -48,7 +55,7 @@ mod linux {
         reason = "the section of functions that run at the end of the process"
     )]
 
-    extern "C" fn at_end() {
+    extern "C" fn fini() {
         // A panic must not unwind into C.
         let _ = std::panic::catch_unwind(super::end);
     }
@@ -56,5 +63,5 @@ mod linux {
     // SAFETY: the section is an array of pointers to functions that take nothing.
     #[used]
     #[unsafe(link_section = ".fini_array")]
-    static AT_END: extern "C" fn() = at_end;
+    static FINI: extern "C" fn() = fini;
 }

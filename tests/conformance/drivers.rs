@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) optional: bool,
     /// Whether trials can share a process.
     pub(crate) in_process: bool,
+    /// Whether the loader is to take this repository's driver, as a shared library.
+    pub(crate) cpu_library: bool,
     /// Settings for the processes of trials.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     executes: Executes,
@@ -75,6 +77,7 @@ const INTEL: Config = Config {
     install: INSTALL_INTEL,
     optional: false,
     in_process: false,
+    cpu_library: false,
     environment: &[],
     executes: Executes::HostDeviceCopies,
     devices: Some((1, 0)),
@@ -88,11 +91,20 @@ const CPU: Config = Config {
     install: "build with `--features cpu`",
     optional: false,
     in_process: true,
+    cpu_library: false,
     environment: &[],
     executes: Executes::Everything,
     devices: Some((1, 0)),
     runs_out: true,
     honours_alignment: Some(true),
+};
+
+const CPU_LOADER: Config = Config {
+    group: "loader",
+    install: "Debian: apt-get install libze1",
+    in_process: false,
+    cpu_library: true,
+    ..CPU
 };
 
 pub(crate) static CONFIGS: &[Config] = &[
@@ -102,6 +114,27 @@ pub(crate) static CONFIGS: &[Config] = &[
         devices: Some((2, 2)),
         honours_alignment: Some(false),
         ..CPU
+    },
+    Config {
+        name: "cpu_loader",
+        environment: &[
+            ("ZE_ENABLE_VALIDATION_LAYER", "1"),
+            ("ZE_ENABLE_PARAMETER_VALIDATION", "1"),
+        ],
+        ..CPU_LOADER
+    },
+    Config {
+        name: "cpu_loader_layers",
+        environment: &[
+            ("ZE_ENABLE_VALIDATION_LAYER", "1"),
+            ("ZE_ENABLE_PARAMETER_VALIDATION", "1"),
+            ("ZE_ENABLE_TRACING_LAYER", "1"),
+            ("ZE_ENABLE_LOADER_INTERCEPT", "1"),
+            ("LEVEL_ZERO_CPU_DEVICES", "2"),
+            ("LEVEL_ZERO_CPU_SUB_DEVICES", "2"),
+        ],
+        devices: Some((2, 2)),
+        ..CPU_LOADER
     },
     Config {
         name: "intel_dg1",
@@ -144,8 +177,9 @@ pub(crate) fn required() -> Vec<&'static str> {
             "intel" => Some("intel"),
             "cpu" => Some("cpu"),
             "gpu" => Some("gpu"),
+            "loader" => Some("loader"),
             // For other tests.
-            "" | "headers" | "loader" | "messages" | "valgrind" => None,
+            "" | "headers" | "messages" | "valgrind" => None,
             other => {
                 eprintln!("ZE_AREA_REQUIRE: nothing is called {other:?}; see docs/testing.md");
                 std::process::exit(2)

@@ -2,6 +2,7 @@
 //! are about how a process ends.
 
 use crate::drivers::{CONFIGS, Config};
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,9 @@ use std::time::{Duration, Instant};
 /// What the child is to do: `<driver>::<promise or scenario>`.
 const TASK: &str = "ZE_AREA_CONFORMANCE_TASK";
 
+/// Has the CPU driver's library say at the end of the process what is live.
+const REPORT: &str = "LEVEL_ZERO_CPU_REPORT";
+
 /// How long a child may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -21,6 +25,7 @@ const CLEARED: &[&str] = &[
     "ZE_AFFINITY_MASK",
     "ZE_FLAT_DEVICE_HIERARCHY",
     "ZE_ENABLE_ALT_DRIVERS",
+    REPORT,
     "RUST_BACKTRACE",
 ];
 
@@ -51,6 +56,16 @@ impl Output {
         let (stdout, stderr) = (&self.stdout, &self.stderr);
         let _ = write!(text, "stdout:\n{stdout}\nstderr:\n{stderr}");
         Err(text)
+    }
+
+    /// Takes out the report of a child that was asked for it.
+    fn expect_report(&mut self) -> Result<(), String> {
+        let report = "level-zero-cpu: nothing is live\n";
+        match self.stderr.strip_suffix(report) {
+            Some(rest) => self.stderr.truncate(rest.len()),
+            None => return Err(format!("left behind: {}", self.stderr)),
+        }
+        Ok(())
     }
 
     /// The lines that say what was left out.
@@ -86,6 +101,30 @@ impl Drop for Scratch {
     }
 }
 
+/// Runs a promise in a process of its own, at whose end nothing may be live; what it left out.
+pub(crate) fn promise(config: &'static Config, name: &str) -> Result<Vec<String>, String> {
+    if !config.cpu_library {
+        let output = again(config, name, &[]);
+        return output.clean().map(|()| output.notes());
+    }
+    let mut output = again(config, name, &[(REPORT, "1")]);
+    let report = output.expect_report();
+    output.clean()?;
+    report.map(|()| output.notes())
+}
+
+/// This repository's driver as a shared library, which cargo builds for these tests and puts beside
+/// them.
+fn cpu_library() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let name = format!("{DLL_PREFIX}level_zero_cpu{DLL_SUFFIX}");
+    let folders = tests.ancestors().skip(1).take(2);
+    let found = folders
+        .map(|folder| folder.join(&name))
+        .find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("no {name} beside {tests:?}: cargo build -p level-zero-cpu"))
+}
+
 /// Runs a promise or scenario in a process of its own, with further variables in its environment.
 pub(crate) fn again(config: &'static Config, task: &str, variables: &[(&str, &str)]) -> Output {
     let scratch = Scratch::new();
@@ -100,6 +139,9 @@ pub(crate) fn again(config: &'static Config, task: &str, variables: &[(&str, &st
         for (key, _) in other.environment {
             command.env_remove(key);
         }
+    }
+    if config.cpu_library {
+        command.env("ZE_ENABLE_ALT_DRIVERS", cpu_library());
     }
     let mut child = command
         .envs(config.environment.iter().copied())

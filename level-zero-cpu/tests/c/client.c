@@ -216,10 +216,16 @@ static void leave(int late)
     IS(zeMemFree(global.context, NULL), ZE_RESULT_ERROR_INVALID_NULL_POINTER);
 }
 
-static void *allocate_forever(void *gpu)
+/* A loader may answer that it is gone. */
+static void *allocate_forever(void *of)
 {
-    for (;;)
-        zeMemFree(global.context, alloc_device(gpu, 4096));
+    struct gpu *gpu = of;
+    ze_device_mem_alloc_desc_t desc = { .stype = ZE_STRUCTURE_TYPE_DEVICE_MEM_ALLOC_DESC };
+    for (;;) {
+        void *memory;
+        if (zeMemAllocDevice(gpu->context, &desc, 4096, 0, gpu->device, &memory) == 0)
+            zeMemFree(gpu->context, memory);
+    }
     return NULL;
 }
 
