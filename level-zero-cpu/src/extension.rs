@@ -14,6 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use crate::arguments::{Outcome, not_null, read};
+use crate::command_list::CommandList;
+use crate::context::Context;
 use crate::faults::Call;
 use crate::instance::Instance;
 use crate::ledger::{Kind, Ledger};
@@ -30,37 +32,58 @@ pub(crate) fn function(name: &CStr) -> Option<*mut c_void> {
     })
 }
 
-/// `zecpu_ledger_t`. New fields come at the end: callers say in `size` how much they know.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct CLedger {
-    size: usize,
-    allocations: u64,
-    orphaned: u64,
-    device_bytes: u64,
-    shared_bytes: u64,
-    host_bytes: u64,
-    reservations: u64,
-    objects: u64,
-    contexts: u64,
-    command_lists: u64,
+macro_rules! c_ledger {
+    (ledger { $($field:ident = $value:expr,)* } objects { $($objects:ident: $kind:ty,)* }) => {
+        /// `zecpu_ledger_t`. New fields come at the end: callers say in `size` how much they know.
+        #[repr(C)]
+        struct CLedger {
+            size: usize,
+            $($field: u64,)*
+            objects: u64,
+            $($objects: u64,)*
+        }
+
+        impl CLedger {
+            fn of(instance: &Instance, size: usize) -> Self {
+                let ledger = instance.ledger();
+                let counts = &instance.inner().counts;
+                $(
+                    let count: fn(&Ledger) -> usize = $value;
+                    let $field = count(&ledger) as u64;
+                )*
+                Self {
+                    size,
+                    $($field,)*
+                    objects: counts.total() as u64,
+                    $($objects: counts.of::<$kind>() as u64,)*
+                }
+            }
+
+            #[cfg(test)]
+            const FIELDS: &[&str] = &[
+                $(stringify!($field),)*
+                "objects",
+                $(stringify!($objects),)*
+            ];
+            #[cfg(test)]
+            const KINDS: &[&str] = &[$(stringify!($kind),)*];
+        }
+    };
 }
 
-impl CLedger {
-    fn of(ledger: &Ledger, objects: usize, size: usize) -> Self {
-        let orphaned = ledger.allocations.iter().filter(|it| it.orphaned).count();
-        Self {
-            size,
-            allocations: ledger.allocations.len() as u64,
-            orphaned: orphaned as u64,
-            device_bytes: ledger.live_bytes(Kind::Device) as u64,
-            shared_bytes: ledger.live_bytes(Kind::Shared) as u64,
-            host_bytes: ledger.live_bytes(Kind::Host) as u64,
-            reservations: ledger.reservations as u64,
-            objects: objects as u64,
-            contexts: ledger.contexts as u64,
-            command_lists: ledger.command_lists as u64,
-        }
+// As in the header: what the ledger says, then the live objects of each kind.
+c_ledger! {
+    ledger {
+        allocations = |ledger| ledger.allocations.len(),
+        orphaned = |ledger| ledger.allocations.iter().filter(|it| it.orphaned).count(),
+        device_bytes = |ledger| ledger.live_bytes(Kind::Device),
+        shared_bytes = |ledger| ledger.live_bytes(Kind::Shared),
+        host_bytes = |ledger| ledger.live_bytes(Kind::Host),
+        reservations = |ledger| ledger.reservations,
+    }
+    objects {
+        contexts: Context,
+        command_lists: CommandList,
     }
 }
 
@@ -92,7 +115,7 @@ unsafe extern "C" fn zecpuLedger(driver: ze_driver_handle_t, ledger: *mut CLedge
             return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
         }
         let size = asked.min(size_of::<CLedger>());
-        let filled = CLedger::of(&instance.ledger(), instance.inner().counts.total(), size);
+        let filled = CLedger::of(instance, size);
         // SAFETY:
         // - readable: no more bytes than the value has
         // - writable: no more bytes than the caller says that there are
@@ -154,5 +177,38 @@ fn failure(result: ze_result_t) -> Outcome {
         Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
     } else {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fields of the structure in the header, in their order.
+    fn fields_in_c() -> Vec<&'static str> {
+        let header = include_str!("../include/level_zero_cpu.h");
+        let (_, rest) = header
+            .split_once("typedef struct _zecpu_ledger_t {")
+            .unwrap();
+        let (fields, _) = rest.split_once("} zecpu_ledger_t;").unwrap();
+        let fields = fields.lines().filter_map(|line| line.split_once(';'));
+        fields
+            .map(|(field, _)| field.split_whitespace().last().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn the_header_has_the_fields_of_the_ledger() {
+        let mut fields = vec!["size"];
+        fields.extend(CLedger::FIELDS);
+        assert_eq!(fields_in_c(), fields);
+        assert_eq!(size_of::<CLedger>(), fields.len() * size_of::<u64>());
+    }
+
+    #[test]
+    fn every_kind_of_object_has_a_field() {
+        for kind in registry::KIND_NAMES {
+            assert!(CLedger::KINDS.contains(&kind), "{kind}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A strict Level Zero driver on the CPU, used in the process.
+//! A strict Level Zero driver on the CPU, in the process or as a shared library.
 //!
 //! Tests, examples and machines without a GPU run on it. It keeps to the
 //! [specification](https://oneapi-src.github.io/level-zero-spec/) where hardware lets things pass:
@@ -42,6 +42,30 @@
 //! between host and shared allocations, each of which costs the system two of its 65530 mappings,
 //! freed memory that would make one more is overwritten with [`FREED_BYTE`] and kept back.
 //!
+//! # As a shared library
+//!
+//! `cargo build -p level-zero-cpu --release` makes `liblevel_zero_cpu.so`, which any Level Zero
+//! program uses unchanged when `ZE_ENABLE_ALT_DRIVERS` names it by its whole path. It exports the
+//! getters of the dispatch tables for loaders from API version 1.4 on, and fills every entry: calls
+//! that the driver does not do return `UNSUPPORTED_FEATURE`. The feature `exports`, on by default, is
+//! what exports them; a Rust program that has the driver built in needs none of it.
+//!
+//! The environment sets it up: [`Config::from_env`] has the variables, for limits, failures, a log of
+//! calls, and a report at the end of the process.
+//!
+//! Beyond Level Zero, `zeDriverGetExtensionFunctionAddress` finds these, declared in
+//! `include/level_zero_cpu.h`:
+//!
+//! | function | in Rust |
+//! |---|---|
+//! | `zecpuLedger(driver, ledger)` | [`Instance::ledger`], as numbers |
+//! | `zecpuFail(driver, call, nth, result)` | [`Instance::fail`] |
+//! | `zecpuFailNth(driver, nth, result)` | [`Instance::fail_nth`] |
+//! | `zecpuClearFaults(driver)` | [`Instance::clear_faults`] |
+//!
+//! Their driver may be null for the one that `zeDriverGet` returns; it must be where the loader
+//! serves several drivers, whose handles are the loader's own then.
+//!
 //! # How strict it is
 //!
 //! Codes are those that the header of version 1.4 documents for a call. Where it documents none:
@@ -67,7 +91,8 @@
 //! results must be valid. Handles and pointers to memory may be anything; handles are looked up and
 //! never dereferenced, and pointers are compared with what was allocated. Copies from and to other
 //! memory of the program trust the caller. The unsafe code of this crate is in the files of calls
-//! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs` and `transfer.rs`.
+//! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs` and `transfer.rs`, and for what C
+//! programs see `exports.rs`, `extension.rs` and `report.rs`.
 #![deny(unsafe_code)]
 
 mod arena;

@@ -87,6 +87,9 @@ macro_rules! kept {
 
         const KINDS: usize = [$(Index::$kind),*].len();
 
+        #[cfg(test)]
+        pub(crate) const KIND_NAMES: [&str; KINDS] = [$(stringify!($kind)),*];
+
         $(
             impl Kept for $kind {
                 type Raw = sys::$raw;
@@ -206,13 +209,9 @@ pub(crate) fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
 /// A handle that was not used before, by this copy of the driver or by another one: a process that has
 /// it built in may also load it as a library, and must not take the handles of one for the other's.
 fn next() -> usize {
-    let own = if cfg!(target_pointer_width = "64") {
-        // Copies lie apart, so this gives each of them room for millions of handles.
-        ((&raw const MADE).addr() & 0x7fff_ffff_ffff) << 14
-    } else {
-        0
-    };
-    FIRST + own / STEP * STEP + MADE.fetch_add(STEP, Ordering::Relaxed)
+    // Copies lie apart, so this gives each of them room for millions of handles.
+    let own = ((&raw const MADE).addr() & (usize::MAX >> 17)) << 14;
+    FIRST + own + MADE.fetch_add(STEP, Ordering::Relaxed)
 }
 
 fn shard(handle: usize) -> &'static RwLock<Objects> {

@@ -478,3 +478,34 @@ fn lines_of_threads_stay_whole() {
     let threads: BTreeSet<_> = lines.iter().map(|line| line.1).collect();
     assert_eq!(threads.len(), 4);
 }
+
+/// A program may have the driver built in and load it as a library too.
+#[test]
+fn two_copies_in_a_process_have_handles_of_their_own() {
+    use level_zero_cpu::{Config, Instance, api};
+    use level_zero_sys as sys;
+    let mut table = [std::ptr::null::<c_void>(); 2];
+    // SAFETY: the table has two entries at this version.
+    let result = unsafe {
+        Driver::open().getter("zeGetGlobalProcAddrTable")(version(1, 10), table.as_mut_ptr().cast())
+    };
+    assert_eq!(result, SUCCESS);
+    // SAFETY: the entry is this call, and filled.
+    let init_drivers =
+        unsafe { std::mem::transmute::<*const c_void, sys::ze_pfnInitDrivers_t>(table[1]) };
+    let mut desc = sys::ze_init_driver_type_desc_t {
+        stype: sys::ZE_STRUCTURE_TYPE_INIT_DRIVER_TYPE_DESC,
+        pNext: std::ptr::null(),
+        flags: sys::ZE_INIT_DRIVER_TYPE_FLAG_GPU,
+    };
+    let (mut count, mut other) = (1, std::ptr::null_mut());
+    // SAFETY: the count, the room for one handle and the descriptor are there.
+    let result = unsafe { init_drivers.unwrap()(&raw mut count, &raw mut other, &raw mut desc) };
+    assert_eq!(result, sys::ZE_RESULT_SUCCESS);
+    let instance = Instance::new(Config::new()).unwrap();
+    assert_ne!(instance.driver_handle(), other);
+    let mut devices = 0;
+    // SAFETY: the count is there, and the handle may be anything.
+    let result = unsafe { (api().zeDeviceGet)(other, &raw mut devices, std::ptr::null_mut()) };
+    assert_eq!(result, sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+}

@@ -335,5 +335,4 @@ fn calls_that_are_not_there_say_so() {
     gpu.instance
         .fail("zeEventPoolCreate", 1, sys::ZE_RESULT_ERROR_DEVICE_LOST);
     assert_eq!(create(gpu.context), sys::ZE_RESULT_ERROR_DEVICE_LOST);
-    assert!(api().zeInitDrivers.is_none());
 }
