@@ -77,6 +77,7 @@ mod config;
 mod context;
 mod device;
 mod driver;
+mod engine;
 mod entry;
 mod faults;
 mod free_list;
