@@ -70,25 +70,35 @@
 //! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs` and `transfer.rs`.
 #![deny(unsafe_code)]
 
+mod append;
 mod arena;
 mod arguments;
+mod clock;
 mod command_list;
+mod command_queue;
 mod config;
 mod context;
 mod device;
 mod driver;
 mod engine;
 mod entry;
+mod event;
+mod event_pool;
 mod faults;
+mod fence;
 mod free_list;
 mod heap;
 mod instance;
 mod ledger;
 mod memory;
 mod registry;
+mod strand;
 mod stubs;
 mod table;
+mod threads;
+mod timestamps;
 mod transfer;
+mod wait;
 
 pub use config::{Config, ConfigError};
 pub use faults::CallRecord;
