@@ -1,31 +1,227 @@
-//! Immediate command lists: the work of a command is done when its append returns.
+//! Command lists: immediate ones, which are queues of their own, and regular ones, which record
+//! what a queue executes later.
 #![allow(unsafe_code, reason = "calls of the C interface")]
 
 use level_zero_sys::{
-    self as sys, ze_command_list_handle_t, ze_command_queue_desc_t, ze_context_handle_t,
-    ze_copy_region_t, ze_device_handle_t, ze_event_handle_t, ze_memory_advice_t, ze_result_t,
+    self as sys, ze_command_list_desc_t, ze_command_list_handle_t, ze_command_queue_desc_t,
+    ze_context_handle_t, ze_device_handle_t, ze_event_handle_t, ze_result_t,
 };
-use std::ffi::c_void;
-use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, read, write};
+use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, write};
+use crate::command_queue::{GROUPS, Mode, group};
 use crate::context::Context;
+use crate::device::DeviceId;
+use crate::engine::Work;
 use crate::entry::{on_context, on_list};
+use crate::event::{self, Event, EventUse};
 use crate::faults::Call;
-use crate::registry;
-use crate::transfer::{self, Side};
+use crate::registry::{self, lock};
+use crate::strand::{Command, Strand};
 
+/// One list.
 pub(crate) struct CommandList {
     pub(crate) context: Arc<Context>,
     pub(crate) handle: usize,
+    pub(crate) device: DeviceId,
+    /// Of the group of queues that it is for.
+    pub(crate) ordinal: u32,
+    body: Body,
 }
 
-/// The one group of queues of a device has one queue.
-pub(crate) const QUEUES: u32 = 1;
+enum Body {
+    Immediate {
+        strand: Arc<Strand>,
+        synchronous: bool,
+    },
+    Regular {
+        recording: Mutex<Recording>,
+        executions: AtomicUsize,
+    },
+}
 
-/// `zeCommandListCreateImmediate`: an ordinal or index that the device does not have is
-/// `INVALID_ARGUMENT`.
+#[derive(Default)]
+struct Recording {
+    closed: bool,
+    commands: Vec<Recorded>,
+}
+
+/// A command of a regular list.
+struct Recorded {
+    work: Box<dyn Work>,
+    events: Events,
+}
+
+/// The events of a command.
+pub(crate) struct Events {
+    pub(crate) waits: Vec<Arc<Event>>,
+    pub(crate) signal: Option<Arc<Event>>,
+}
+
+impl Events {
+    /// The command for one execution.
+    fn command(&self, work: &dyn Work) -> Outcome<Command> {
+        Ok(Command {
+            job: Some(work.prepare()?),
+            waits: self
+                .waits
+                .iter()
+                .map(EventUse::new)
+                .collect::<Result<_, _>>()?,
+            signal: self.signal.as_ref().map(EventUse::new).transpose()?,
+            ..Command::default()
+        })
+    }
+}
+
+impl CommandList {
+    /// An event for a command of this list: `INVALID_SYNCHRONIZATION_OBJECT` if it is not alive, of
+    /// another context, or not for the device.
+    pub(crate) fn event(&self, handle: ze_event_handle_t) -> Outcome<Arc<Event>> {
+        let event = event::find(handle)?;
+        event.pool.check_used_by(&self.context, self.device)?;
+        Ok(event)
+    }
+
+    /// Whether kernels may run on it.
+    #[allow(dead_code, reason = "for kernels")]
+    pub(crate) fn computes(&self) -> bool {
+        let compute = sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COMPUTE;
+        let group = GROUPS.get(self.ordinal as usize);
+        group.is_some_and(|group| group.flags & compute != 0)
+    }
+
+    /// Records a command, or has it executed.
+    pub(crate) fn add(&self, work: Box<dyn Work>, events: Events) -> Outcome {
+        match &self.body {
+            Body::Immediate {
+                strand,
+                synchronous,
+            } => {
+                let command = events.command(&*work)?;
+                let waits = !command.waits.is_empty();
+                strand.submit([command], waits, *synchronous)
+            }
+            Body::Regular { recording, .. } => {
+                let mut recording = lock(recording);
+                if recording.closed {
+                    return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+                }
+                // What could not be executed now is refused now.
+                drop(work.prepare()?);
+                recording.commands.push(Recorded { work, events });
+                Ok(())
+            }
+        }
+    }
+
+    /// The commands of one execution, added to those of others.
+    pub(crate) fn prepare(self: &Arc<Self>, commands: &mut Vec<Command>) -> Outcome {
+        let Body::Regular { recording, .. } = &self.body else {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_COMMAND_LIST_TYPE);
+        };
+        let recording = lock(recording);
+        if !recording.closed {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let before = commands.len();
+        for Recorded { work, events } in &recording.commands {
+            commands.push(events.command(&**work)?);
+        }
+        if let Some(last) = commands[before..].last_mut() {
+            last.list = Some(ListUse::new(self));
+        }
+        Ok(())
+    }
+
+    /// Waits for the last touches of what shows as done already.
+    fn settle(&self) {
+        if let Body::Immediate { strand, .. } = &self.body {
+            strand.settle();
+        }
+    }
+
+    fn check_idle(&self) -> Outcome {
+        match &self.body {
+            Body::Immediate { strand, .. } => strand.check_idle(),
+            Body::Regular { executions, .. } if executions.load(Ordering::Acquire) > 0 => {
+                Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE)
+            }
+            Body::Regular { .. } => Ok(()),
+        }
+    }
+
+    /// Changes the state of a regular list.
+    fn change(&self, change: impl FnOnce(&mut Recording) -> Outcome) -> Outcome {
+        match &self.body {
+            Body::Regular { recording, .. } => change(&mut lock(recording)),
+            Body::Immediate { .. } => Err(sys::ZE_RESULT_ERROR_INVALID_COMMAND_LIST_TYPE),
+        }
+    }
+}
+
+/// An execution's claim on a list, which cannot be reset or destroyed meanwhile.
+pub(crate) struct ListUse(Arc<CommandList>);
+
+impl ListUse {
+    fn new(list: &Arc<CommandList>) -> Self {
+        if let Body::Regular { executions, .. } = &list.body {
+            executions.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(Arc::clone(list))
+    }
+}
+
+impl Drop for ListUse {
+    fn drop(&mut self) {
+        if let Body::Regular { executions, .. } = &self.0.body {
+            executions.fetch_sub(1, Ordering::Release);
+        }
+    }
+}
+
+/// `zeCommandListCreate`: an ordinal that the device does not have is `INVALID_ARGUMENT`. Flags
+/// change nothing: commands always run in order.
+pub(crate) unsafe extern "C" fn create(
+    context: ze_context_handle_t,
+    device: ze_device_handle_t,
+    desc: *const ze_command_list_desc_t,
+    list: *mut ze_command_list_handle_t,
+) -> ze_result_t {
+    on_context(
+        const { Call::named("zeCommandListCreate") },
+        context,
+        |context| {
+            let device = context.device(device)?;
+            // SAFETY: the caller keeps the contract of the C call.
+            let desc = unsafe { descriptor(desc, sys::ZE_STRUCTURE_TYPE_COMMAND_LIST_DESC) }?;
+            not_null(list)?;
+            flags(
+                desc.flags,
+                sys::ZE_COMMAND_LIST_FLAG_RELAXED_ORDERING
+                    | sys::ZE_COMMAND_LIST_FLAG_MAXIMIZE_THROUGHPUT
+                    | sys::ZE_COMMAND_LIST_FLAG_EXPLICIT_ONLY,
+            )?;
+            no_extensions(desc.pNext)?;
+            group(desc.commandQueueGroupOrdinal)?;
+            let handle = registry::add(|handle| CommandList {
+                context: Arc::clone(context),
+                handle,
+                device,
+                ordinal: desc.commandQueueGroupOrdinal,
+                body: Body::Regular {
+                    recording: Mutex::default(),
+                    executions: AtomicUsize::new(0),
+                },
+            });
+            // SAFETY: as above.
+            unsafe { write(list, handle) }
+        },
+    )
+}
+
+/// `zeCommandListCreateImmediate`: descriptors as for `zeCommandQueueCreate`.
 pub(crate) unsafe extern "C" fn create_immediate(
     context: ze_context_handle_t,
     device: ze_device_handle_t,
@@ -36,235 +232,78 @@ pub(crate) unsafe extern "C" fn create_immediate(
         const { Call::named("zeCommandListCreateImmediate") },
         context,
         |context| {
-            context.device(device)?;
-            // SAFETY: the caller keeps the contract of the C call.
-            let desc = unsafe { descriptor(desc, sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC) }?;
+            let device = context.device(device)?;
+            not_null(desc)?;
             not_null(list)?;
-            flags(desc.flags, sys::ZE_COMMAND_QUEUE_FLAG_EXPLICIT_ONLY)?;
-            if desc.mode.0 > sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS.0
-                || desc.priority.0 > sys::ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_HIGH.0
-            {
-                return Err(sys::ZE_RESULT_ERROR_INVALID_ENUMERATION);
-            }
-            no_extensions(desc.pNext)?;
-            if desc.ordinal != 0 || desc.index >= QUEUES {
-                return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
-            }
-            let context = Arc::clone(context);
-            let handle = registry::add(|handle| CommandList { context, handle });
+            // SAFETY: the caller keeps the contract of the C call.
+            let mode = unsafe { Mode::read(desc) }?;
+            let handle = registry::add(|handle| CommandList {
+                context: Arc::clone(context),
+                handle,
+                device,
+                ordinal: mode.ordinal,
+                body: Body::Immediate {
+                    strand: Strand::new(&context.inner.pending),
+                    synchronous: mode.synchronous,
+                },
+            });
             // SAFETY: as above.
             unsafe { write(list, handle) }
         },
     )
 }
 
-/// `zeCommandListDestroy`
+/// `zeCommandListDestroy`: `HANDLE_OBJECT_IN_USE` while a command of it is not done.
 pub(crate) unsafe extern "C" fn destroy(list: ze_command_list_handle_t) -> ze_result_t {
     on_list(
         const { Call::named("zeCommandListDestroy") },
         list,
-        |list| registry::remove::<CommandList>(list.handle, |_| Ok(())).map(drop),
-    )
-}
-
-/// There are no events yet, so that no handle of one can be right.
-fn no_events(signal: ze_event_handle_t, count: u32, wait: *mut ze_event_handle_t) -> Outcome {
-    if wait.is_null() && count > 0 {
-        Err(sys::ZE_RESULT_ERROR_INVALID_SIZE)
-    } else if !signal.is_null() || count > 0 {
-        Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE)
-    } else {
-        Ok(())
-    }
-}
-
-/// `zeCommandListAppendMemoryCopy`: a size of 0 is nothing to do; overlap is
-/// `OVERLAPPING_REGIONS`.
-pub(crate) unsafe extern "C" fn append_memory_copy(
-    list: ze_command_list_handle_t,
-    target: *mut c_void,
-    source: *const c_void,
-    size: usize,
-    signal: ze_event_handle_t,
-    wait_count: u32,
-    wait: *mut ze_event_handle_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemoryCopy") },
-        list,
         |list| {
-            not_null(target)?;
-            not_null(source)?;
-            no_events(signal, wait_count, wait)?;
-            // SAFETY: the caller keeps the contract of the C call.
-            unsafe { transfer::copy(&list.context, target, source, size) }
+            list.settle();
+            registry::remove(list.handle, CommandList::check_idle).map(drop)
         },
     )
 }
 
-/// `zeCommandListAppendMemoryFill`: a pattern that is no power of two, larger than the limit or no
-/// divisor of the size is `INVALID_SIZE`.
-pub(crate) unsafe extern "C" fn append_memory_fill(
-    list: ze_command_list_handle_t,
-    target: *mut c_void,
-    pattern: *const c_void,
-    pattern_size: usize,
-    size: usize,
-    signal: ze_event_handle_t,
-    wait_count: u32,
-    wait: *mut ze_event_handle_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemoryFill") },
-        list,
-        |list| {
-            not_null(target)?;
-            not_null(pattern)?;
-            no_events(signal, wait_count, wait)?;
-            // SAFETY: the caller keeps the contract of the C call.
-            unsafe { transfer::fill(&list.context, target, pattern, pattern_size, size) }
-        },
-    )
-}
-
-/// `zeCommandListAppendMemoryCopyRegion`: regions of different shapes, and pitches at which rows
-/// or slices would collide, are `INVALID_ARGUMENT`. A region without area is nothing to do.
-pub(crate) unsafe extern "C" fn append_memory_copy_region(
-    list: ze_command_list_handle_t,
-    target: *mut c_void,
-    target_region: *const ze_copy_region_t,
-    target_pitch: u32,
-    target_slice_pitch: u32,
-    source: *const c_void,
-    source_region: *const ze_copy_region_t,
-    source_pitch: u32,
-    source_slice_pitch: u32,
-    signal: ze_event_handle_t,
-    wait_count: u32,
-    wait: *mut ze_event_handle_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemoryCopyRegion") },
-        list,
-        |list| {
-            not_null(target)?;
-            not_null(source)?;
-            let target = Side {
-                pointer: target,
-                // SAFETY: the caller keeps the contract of the C call.
-                region: unsafe { read(target_region) }?,
-                pitch: target_pitch,
-                slice_pitch: target_slice_pitch,
-            };
-            let source = Side {
-                pointer: source,
-                // SAFETY: as above.
-                region: unsafe { read(source_region) }?,
-                pitch: source_pitch,
-                slice_pitch: source_slice_pitch,
-            };
-            no_events(signal, wait_count, wait)?;
-            // SAFETY: as above.
-            unsafe { transfer::copy_region(&list.context, &target, &source) }
-        },
-    )
-}
-
-/// `zeCommandListAppendBarrier`
-pub(crate) unsafe extern "C" fn append_barrier(
-    list: ze_command_list_handle_t,
-    signal: ze_event_handle_t,
-    wait_count: u32,
-    wait: *mut ze_event_handle_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendBarrier") },
-        list,
-        |_| {
-            no_events(signal, wait_count, wait)?;
-            fence(Ordering::SeqCst);
-            Ok(())
-        },
-    )
-}
-
-/// `zeCommandListAppendMemoryRangesBarrier`: ranges are checked as the ends of copies are.
-pub(crate) unsafe extern "C" fn append_memory_ranges_barrier(
-    list: ze_command_list_handle_t,
-    count: u32,
-    sizes: *const usize,
-    ranges: *mut *const c_void,
-    signal: ze_event_handle_t,
-    wait_count: u32,
-    wait: *mut ze_event_handle_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemoryRangesBarrier") },
-        list,
-        |list| {
-            not_null(sizes)?;
-            not_null(ranges)?;
-            no_events(signal, wait_count, wait)?;
-            for index in 0..count as usize {
-                // SAFETY: the caller has as many of both as the count says.
-                let slot = unsafe { sizes.add(index) };
-                // SAFETY: as above.
-                let size = unsafe { read(slot) }?;
-                // SAFETY: as above.
-                let slot = unsafe { ranges.add(index) };
-                // SAFETY: as above.
-                let range = unsafe { read(slot) }?;
-                list.context.end(range, size)?;
+/// `zeCommandListClose`: an immediate list is `INVALID_COMMAND_LIST_TYPE`, one that is closed
+/// `INVALID_ARGUMENT`.
+pub(crate) unsafe extern "C" fn close(list: ze_command_list_handle_t) -> ze_result_t {
+    on_list(const { Call::named("zeCommandListClose") }, list, |list| {
+        list.change(|recording| {
+            if recording.closed {
+                return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
             }
-            fence(Ordering::SeqCst);
+            recording.closed = true;
             Ok(())
-        },
-    )
+        })
+    })
 }
 
-/// `zeCommandListAppendMemoryPrefetch`: a hint, for a range in an allocation of the context.
-pub(crate) unsafe extern "C" fn append_memory_prefetch(
-    list: ze_command_list_handle_t,
-    pointer: *const c_void,
-    size: usize,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemoryPrefetch") },
-        list,
-        |list| list.context.pin(pointer, size).map(drop),
-    )
+/// `zeCommandListReset`: an immediate list is `INVALID_COMMAND_LIST_TYPE`, one that a queue executes
+/// `HANDLE_OBJECT_IN_USE`.
+pub(crate) unsafe extern "C" fn reset(list: ze_command_list_handle_t) -> ze_result_t {
+    on_list(const { Call::named("zeCommandListReset") }, list, |list| {
+        list.change(|recording| {
+            // Executions begin under the lock that is held here.
+            list.check_idle()?;
+            *recording = Recording::default();
+            Ok(())
+        })
+    })
 }
 
-/// `zeCommandListAppendMemAdvise`: a hint, for a range in an allocation of the context.
-pub(crate) unsafe extern "C" fn append_mem_advise(
-    list: ze_command_list_handle_t,
-    device: ze_device_handle_t,
-    pointer: *const c_void,
-    size: usize,
-    advice: ze_memory_advice_t,
-) -> ze_result_t {
-    on_list(
-        const { Call::named("zeCommandListAppendMemAdvise") },
-        list,
-        |list| {
-            list.context.device(device)?;
-            not_null(pointer)?;
-            if advice.0 > sys::ZE_MEMORY_ADVICE_BIAS_UNCACHED.0 {
-                return Err(sys::ZE_RESULT_ERROR_INVALID_ENUMERATION);
-            }
-            list.context.pin(pointer, size).map(drop)
-        },
-    )
-}
-
-/// `zeCommandListHostSynchronize`: all is done already.
+/// `zeCommandListHostSynchronize`: as `zeCommandQueueSynchronize`; a regular list is
+/// `INVALID_ARGUMENT`.
 pub(crate) unsafe extern "C" fn host_synchronize(
     list: ze_command_list_handle_t,
-    _timeout: u64,
+    timeout: u64,
 ) -> ze_result_t {
     on_list(
         const { Call::named("zeCommandListHostSynchronize") },
         list,
-        |_| Ok(()),
+        |list| match &list.body {
+            Body::Immediate { strand, .. } => strand.synchronize(timeout),
+            Body::Regular { .. } => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
+        },
     )
 }

@@ -10,13 +10,13 @@ use level_zero_sys::{
 };
 use std::ffi::c_void;
 use std::ptr::without_provenance_mut;
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
 
 use crate::arguments::{
     Outcome, counted, handles, header, ignore_extensions, name, not_null, write,
 };
-use crate::command_list::QUEUES;
+use crate::clock::now;
+use crate::command_queue::GROUPS;
 use crate::entry::{on_device, on_driver};
 use crate::faults::Call;
 use crate::instance::Inner;
@@ -232,7 +232,8 @@ pub(crate) unsafe extern "C" fn get_module_properties(
     )
 }
 
-/// `zeDeviceGetCommandQueueGroupProperties`: one group that computes and copies.
+/// `zeDeviceGetCommandQueueGroupProperties`: one group that computes and copies, then one that
+/// copies.
 pub(crate) unsafe extern "C" fn get_command_queue_group_properties(
     device: ze_device_handle_t,
     count: *mut u32,
@@ -240,21 +241,22 @@ pub(crate) unsafe extern "C" fn get_command_queue_group_properties(
 ) -> ze_result_t {
     let call = const { Call::named("zeDeviceGetCommandQueueGroupProperties") };
     on_device(call, device, |device| {
-        let put = |_| {
+        let put = |index: usize| {
             let stype = sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_GROUP_PROPERTIES;
             let make = |stype, next| ze_command_queue_group_properties_t {
                 stype,
                 pNext: next,
-                flags: sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COMPUTE
-                    | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COPY,
+                flags: GROUPS[index].flags,
                 maxMemoryFillPatternSize: device.inner.config.max_fill_pattern,
-                numQueues: QUEUES,
+                numQueues: GROUPS[index].queues,
             };
+            // SAFETY: the caller has room for as many as the count says, and `index` is below it.
+            let properties = unsafe { properties.add(index) };
             // SAFETY: the caller keeps the contract of the C call.
             unsafe { fill(properties, &[stype], make) }
         };
         // SAFETY: as above.
-        unsafe { counted(count, 1, !properties.is_null(), put) }
+        unsafe { counted(count, GROUPS.len(), !properties.is_null(), put) }
     })
 }
 
@@ -422,11 +424,9 @@ pub(crate) unsafe extern "C" fn get_global_timestamps(
         const { Call::named("zeDeviceGetGlobalTimestamps") },
         device,
         |_| {
-            static START: OnceLock<Instant> = OnceLock::new();
             not_null(host)?;
             not_null(own)?;
-            let elapsed = START.get_or_init(Instant::now).elapsed();
-            let now = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+            let now = now();
             // SAFETY: the caller keeps the contract of the C call.
             unsafe { write(host, now) }?;
             // SAFETY: as above.

@@ -233,6 +233,10 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
             sys::ZE_MEMORY_FREE_POLICIES_EXT_VERSION_1_0.0,
         ));
     }
+    extensions.push((
+        "ZE_experimental_event_query_timestamps",
+        sys::ZE_EVENT_QUERY_TIMESTAMPS_EXP_VERSION_1_0.0,
+    ));
     extensions
 }
 

@@ -451,6 +451,10 @@ pub(crate) struct Pin {
     pointer: *mut u8,
 }
 
+// SAFETY: the pointer is into the heap that it holds, which any thread may use; who reads and
+// writes through it answers for races as with any memory.
+unsafe impl Send for Pin {}
+
 impl Pin {
     /// Valid for reads and writes of the range that was pinned, as long as `self` lives.
     pub(crate) fn pointer(&self) -> *mut u8 {

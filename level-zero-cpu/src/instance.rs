@@ -4,16 +4,20 @@ use level_zero_sys::{self as sys, ze_driver_handle_t, ze_result_t};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
 use crate::call_log::Writer;
 use crate::command_list::CommandList;
+use crate::command_queue::CommandQueue;
 use crate::config::Config;
 use crate::context::Context;
 use crate::device::DeviceId;
+use crate::event::Event;
+use crate::event_pool::EventPool;
 use crate::faults::{CallRecord, Calls};
+use crate::fence::Fence;
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
 use crate::registry::{self, Counts, Object, lock};
@@ -32,6 +36,8 @@ pub(crate) struct Inner {
     pub(crate) driver: usize,
     pub(crate) devices: Vec<RootDevice>,
     pub(crate) counts: Counts,
+    /// Commands that were given to queues and are not done.
+    pub(crate) pending: Arc<AtomicUsize>,
     serial: AtomicU64,
     host: Arc<Heap>,
     shared: Arc<Heap>,
@@ -136,6 +142,7 @@ impl Instance {
                     })
                     .collect(),
                 counts: Counts::default(),
+                pending: Arc::default(),
                 serial: AtomicU64::new(0),
                 host,
                 shared,
@@ -207,6 +214,11 @@ impl Instance {
             allocations,
             contexts: self.0.counts.of::<Context>(),
             command_lists: self.0.counts.of::<CommandList>(),
+            command_queues: self.0.counts.of::<CommandQueue>(),
+            fences: self.0.counts.of::<Fence>(),
+            event_pools: self.0.counts.of::<EventPool>(),
+            events: self.0.counts.of::<Event>(),
+            pending: self.0.pending.load(Ordering::Relaxed),
             reservations: 0,
         }
     }

@@ -37,6 +37,16 @@ pub struct Ledger {
     pub contexts: usize,
     /// The number of live command lists.
     pub command_lists: usize,
+    /// The number of live command queues.
+    pub command_queues: usize,
+    /// The number of live fences.
+    pub fences: usize,
+    /// The number of live event pools.
+    pub event_pools: usize,
+    /// The number of live events.
+    pub events: usize,
+    /// The number of commands that were given to queues and immediate lists and are not done.
+    pub pending: usize,
     /// The number of live reservations of addresses; none yet, for virtual memory is not offered.
     pub reservations: usize,
 }
@@ -74,6 +84,11 @@ impl Ledger {
         self.allocations.is_empty()
             && self.contexts == 0
             && self.command_lists == 0
+            && self.command_queues == 0
+            && self.fences == 0
+            && self.event_pools == 0
+            && self.events == 0
+            && self.pending == 0
             && self.reservations == 0
     }
 
@@ -95,11 +110,17 @@ impl fmt::Display for Ledger {
         }
         write!(
             f,
-            "live: {} allocations, {} contexts, {} command lists, {} reservations",
+            "live: {} allocations, {} contexts, {} command lists, {} reservations, \
+             {} command queues, {} fences, {} event pools, {} events, {} pending commands",
             self.allocations.len(),
             self.contexts,
             self.command_lists,
-            self.reservations
+            self.reservations,
+            self.command_queues,
+            self.fences,
+            self.event_pools,
+            self.events,
+            self.pending
         )?;
         for allocation in &self.allocations {
             write!(f, "\n  {allocation}")?;

@@ -95,19 +95,26 @@
 //! programs see `exports.rs`, `extension.rs` and `report.rs`.
 #![deny(unsafe_code)]
 
+mod append;
 mod arena;
 mod arguments;
 mod call_log;
+mod clock;
 mod command_list;
+mod command_queue;
 mod config;
 mod context;
 mod device;
 mod driver;
+mod engine;
 mod entry;
+mod event;
+mod event_pool;
 #[cfg(feature = "exports")]
 mod exports;
 mod extension;
 mod faults;
+mod fence;
 mod free_list;
 mod heap;
 mod instance;
@@ -117,9 +124,13 @@ mod registry;
 mod report;
 mod results;
 mod settings;
+mod strand;
 mod stubs;
 mod table;
+mod threads;
+mod timestamps;
 mod transfer;
+mod wait;
 
 pub use call_log::LogTo;
 pub use config::{Config, ConfigError};

@@ -15,8 +15,12 @@ use std::sync::{
 
 use crate::arguments::Outcome;
 use crate::command_list::CommandList;
+use crate::command_queue::CommandQueue;
 use crate::context::Context;
 use crate::device::{Device, DeviceId};
+use crate::event::Event;
+use crate::event_pool::EventPool;
+use crate::fence::Fence;
 use crate::instance::Inner;
 
 /// An object that lives from a call that creates it to a call that destroys it.
@@ -137,6 +141,14 @@ kept! {
     Context: _ze_context_handle_t = |it| &it.inner, |_| None, |it| Some(&it.children);
     CommandList: _ze_command_list_handle_t =
         |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
+    CommandQueue: _ze_command_queue_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |it| Some(&it.children);
+    Fence: _ze_fence_handle_t =
+        |it| &it.queue.context.inner, |it| Some(&it.queue.children), |_| None;
+    EventPool: _ze_event_pool_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |it| Some(&it.children);
+    Event: _ze_event_handle_t =
+        |it| &it.pool.context.inner, |it| Some(&it.pool.children), |_| None;
 }
 
 /// A quarter of the address space up: no mapping lies there on a 64-bit system, so that a program

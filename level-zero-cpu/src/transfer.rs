@@ -1,12 +1,18 @@
-//! The two ends of a transfer: checked, kept alive, and moved between.
+//! The ends of a transfer: checked, kept alive, and moved between.
+//!
+//! Each transfer is two structures: the command as it is recorded, and one execution of it, which
+//! owns its ends.
 #![allow(unsafe_code, reason = "copies memory")]
 
 use level_zero_sys::{self as sys, ze_copy_region_t};
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 
 use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
+use crate::engine::{Job, Nothing, Work};
 use crate::heap::Pin;
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
@@ -14,6 +20,19 @@ use crate::heap::Pin;
 pub(crate) struct End {
     pointer: *mut u8,
     pin: Option<Pin>,
+}
+
+// SAFETY: what it points to is kept alive by the pin, or by the caller of the C call until the
+// command is executed, on whatever thread.
+unsafe impl Send for End {}
+
+impl From<Pin> for End {
+    fn from(pin: Pin) -> Self {
+        Self {
+            pointer: pin.pointer(),
+            pin: Some(pin),
+        }
+    }
 }
 
 impl End {
@@ -48,10 +67,7 @@ impl Context {
         if let Some(heap) = self.inner.heap_of(start) {
             let pin = heap.pin(start, size, self.handle);
             let pin = pin.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
-            return Ok(End {
-                pointer: pin.pointer(),
-                pin: Some(pin),
-            });
+            return Ok(End::from(pin));
         }
         if meets_an_arena(start, end) {
             return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
@@ -68,97 +84,206 @@ fn overlap(left: usize, right: usize, size: usize) -> bool {
     left.abs_diff(right) < size
 }
 
-/// Copies a range; overlap is `OVERLAPPING_REGIONS`, which the specification leaves open for plain
-/// copies and real devices do not survive.
-///
-/// # Safety
-///
-/// Where the ranges are not memory of this driver, `source` is valid for reads and `target` for
-/// writes of `size` bytes.
-pub(crate) unsafe fn copy(
-    context: &Context,
-    target: *mut c_void,
-    source: *const c_void,
-    size: usize,
-) -> Outcome {
-    not_null(target)?;
-    not_null(source)?;
-    if size == 0 {
-        return Ok(());
-    }
-    let to = context.end(target, size)?;
-    let from = context.end(source, size)?;
-    if overlap(target.addr(), source.addr(), size) {
-        return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
-    }
-    // SAFETY:
-    // - both ends are valid for `size` bytes: memory of the driver is pinned, for the rest the
-    //   caller says so
-    // - they do not overlap, as just seen; different addresses of one arena are different memory
-    unsafe { from.pointer().copy_to_nonoverlapping(to.pointer(), size) };
-    Ok(())
+/// A pointer of a caller, and the context that its memory is to be of.
+pub(crate) struct Place {
+    pub(crate) context: Arc<Context>,
+    pub(crate) pointer: *mut c_void,
 }
 
-/// Repeats a pattern over a range.
+// SAFETY: a pointer that is only compared; what may be touched is an `End`.
+unsafe impl Send for Place {}
+// SAFETY: as above.
+unsafe impl Sync for Place {}
+
+impl Place {
+    pub(crate) fn new(context: &Arc<Context>, pointer: *const c_void) -> Outcome<Self> {
+        not_null(pointer)?;
+        Ok(Self {
+            context: Arc::clone(context),
+            pointer: pointer.cast_mut(),
+        })
+    }
+
+    pub(crate) fn end(&self, size: usize) -> Outcome<End> {
+        self.context.end(self.pointer, size)
+    }
+}
+
+/// A copy of a range; overlap is `OVERLAPPING_REGIONS`, which the specification leaves open for
+/// plain copies and real devices do not survive.
 ///
-/// # Safety
-///
-/// Where they are not memory of this driver, `target` is valid for writes of `size` bytes and
-/// `pattern` for reads of `pattern_size`.
-pub(crate) unsafe fn fill(
-    context: &Context,
-    target: *mut c_void,
-    pattern: *const c_void,
-    pattern_size: usize,
+/// Invariant: where the ends are not memory of this driver, they are valid for `size` bytes at each
+/// execution.
+pub(crate) struct Copy {
+    target: Place,
+    source: Place,
     size: usize,
-) -> Outcome {
-    not_null(target)?;
-    not_null(pattern)?;
-    let largest = context.inner.config.max_fill_pattern;
-    if !pattern_size.is_power_of_two()
-        || pattern_size > largest
-        || !size.is_multiple_of(pattern_size)
-    {
-        return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
+}
+
+impl Copy {
+    /// A copy into one context out of another, or the same.
+    ///
+    /// # Safety
+    ///
+    /// Where the ranges are not memory of this driver, `source` is valid for reads and `target` for
+    /// writes of `size` bytes, until each execution of this has ended.
+    pub(crate) unsafe fn new(
+        (to, target): (&Arc<Context>, *mut c_void),
+        (from, source): (&Arc<Context>, *const c_void),
+        size: usize,
+    ) -> Outcome<Self> {
+        Ok(Self {
+            target: Place::new(to, target)?,
+            source: Place::new(from, source)?,
+            size,
+        })
     }
-    let from = context.end(pattern, pattern_size)?;
-    // The pattern is read by the host, when the command is appended.
-    if !from.is_host_accessible() {
-        return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+}
+
+impl Work for Copy {
+    fn prepare(&self) -> Outcome<Box<dyn Job>> {
+        if self.size == 0 {
+            return Nothing.prepare();
+        }
+        let to = self.target.end(self.size)?;
+        let from = self.source.end(self.size)?;
+        if overlap(
+            self.target.pointer.addr(),
+            self.source.pointer.addr(),
+            self.size,
+        ) {
+            return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
+        }
+        Ok(Box::new(CopyJob {
+            to,
+            from,
+            size: self.size,
+        }))
     }
-    if size == 0 {
-        return Ok(());
+}
+
+/// Invariant: both ends have `size` bytes and do not overlap.
+struct CopyJob {
+    to: End,
+    from: End,
+    size: usize,
+}
+
+impl Job for CopyJob {
+    fn run(self: Box<Self>) -> Outcome {
+        let (to, from) = (self.to.pointer(), self.from.pointer());
+        // SAFETY:
+        // - both ends are valid for `size` bytes: memory of the driver is pinned, for the rest the
+        //   caller of `Copy::new` says so
+        // - they do not overlap, as `prepare` has seen; different addresses of one arena are
+        //   different memory
+        unsafe { from.copy_to_nonoverlapping(to, self.size) };
+        Ok(())
     }
-    let to = context.end(target, size)?;
-    // SAFETY: both ends are valid: pinned, or the caller says so. `copy_to` lets the pattern lie in
-    // the target.
-    unsafe { from.pointer().copy_to(to.pointer(), pattern_size) };
-    if pattern_size == 1 {
-        // SAFETY: in the target, where the byte was just written.
-        let byte = unsafe { to.pointer().read() };
-        // SAFETY: the target is valid for `size` bytes.
-        unsafe { to.pointer().write_bytes(byte, size) };
-        return Ok(());
+}
+
+/// A pattern, repeated over a range.
+///
+/// Invariant: as for [`Copy`]; the pattern's length is a power of two that divides `size`.
+pub(crate) struct Fill {
+    target: Place,
+    pattern: Arc<[u8]>,
+    size: usize,
+}
+
+impl Fill {
+    /// Reads the pattern.
+    ///
+    /// # Safety
+    ///
+    /// Where they are not memory of this driver, `pattern` is valid for reads of `pattern_size`
+    /// bytes, and `target` for writes of `size` bytes until each execution of this has ended.
+    pub(crate) unsafe fn new(
+        context: &Arc<Context>,
+        target: *mut c_void,
+        pattern: *const c_void,
+        pattern_size: usize,
+        size: usize,
+    ) -> Outcome<Self> {
+        let target = Place::new(context, target)?;
+        not_null(pattern)?;
+        let largest = context.inner.config.max_fill_pattern;
+        if !pattern_size.is_power_of_two()
+            || pattern_size > largest
+            || !size.is_multiple_of(pattern_size)
+        {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
+        }
+        let from = context.end(pattern, pattern_size)?;
+        // The pattern is read by the host, when the command is appended.
+        if !from.is_host_accessible() {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let mut pattern = vec![0; pattern_size];
+        // SAFETY: valid for reads: pinned, or the caller says so; a new vector overlaps nothing.
+        unsafe {
+            from.pointer()
+                .copy_to_nonoverlapping(pattern.as_mut_ptr(), pattern_size);
+        };
+        Ok(Self {
+            target,
+            pattern: pattern.into(),
+            size,
+        })
     }
-    // A block that stays in the cache; a power of two, so it holds whole patterns.
-    let block = pattern_size.max(1 << 15);
-    let mut done = pattern_size;
-    while done < size {
-        let step = done.min(block).min(size - done);
-        // SAFETY: `done + step` is at most `size`.
-        let next = unsafe { to.pointer().add(done) };
-        // SAFETY: `step` is at most `done`, so the two do not overlap; both are in the target.
-        unsafe { to.pointer().copy_to_nonoverlapping(next, step) };
-        done += step;
+}
+
+impl Work for Fill {
+    fn prepare(&self) -> Outcome<Box<dyn Job>> {
+        if self.size == 0 {
+            return Nothing.prepare();
+        }
+        Ok(Box::new(FillJob {
+            to: self.target.end(self.size)?,
+            pattern: Arc::clone(&self.pattern),
+            size: self.size,
+        }))
     }
-    Ok(())
+}
+
+/// Invariant: the end has `size` bytes, which is above 0 and a multiple of the pattern's length.
+struct FillJob {
+    to: End,
+    pattern: Arc<[u8]>,
+    size: usize,
+}
+
+impl Job for FillJob {
+    fn run(self: Box<Self>) -> Outcome {
+        let (to, size) = (self.to.pointer(), self.size);
+        if let [byte] = *self.pattern {
+            // SAFETY: the target is valid for `size` bytes: pinned, or the caller says so.
+            unsafe { to.write_bytes(byte, size) };
+            return Ok(());
+        }
+        let mut done = self.pattern.len();
+        // SAFETY: the target is valid for `size` bytes, which is at least one pattern. A pattern of
+        // the driver's own overlaps nothing.
+        unsafe { self.pattern.as_ptr().copy_to_nonoverlapping(to, done) };
+        // A block that stays in the cache; a power of two, so it holds whole patterns.
+        let block = done.max(1 << 15);
+        while done < size {
+            let step = done.min(block).min(size - done);
+            // SAFETY: `done + step` is at most `size`.
+            let next = unsafe { to.add(done) };
+            // SAFETY: `step` is at most `done`, so the two do not overlap; both are in the target.
+            unsafe { to.copy_to_nonoverlapping(next, step) };
+            done += step;
+        }
+        Ok(())
+    }
 }
 
 /// One side of a region copy, in bytes from its pointer.
 ///
 /// Invariant: rows start in ascending order and do not overlap; `extent` is past the last of them
 /// and does not overflow.
-struct Region {
+pub(crate) struct Region {
     first: usize,
     width: usize,
     height: usize,
@@ -247,37 +372,132 @@ pub(crate) struct Side<P> {
     pub(crate) slice_pitch: u32,
 }
 
-/// Copies a region of rows and slices.
+/// A copy of rows and slices.
 ///
-/// # Safety
-///
-/// As for [`copy`], for all bytes of a side from its pointer to the end of its region.
-pub(crate) unsafe fn copy_region(
-    context: &Context,
-    target: &Side<*mut c_void>,
-    source: &Side<*const c_void>,
-) -> Outcome {
-    let shape = |region: &ze_copy_region_t| (region.width, region.height, region.depth);
-    if shape(&target.region) != shape(&source.region) {
-        return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+/// Invariant: as for [`Copy`], for all bytes of a side from its pointer to the end of its region;
+/// both regions have one shape.
+pub(crate) struct CopyRegion {
+    target: Place,
+    to: Arc<Region>,
+    source: Place,
+    from: Arc<Region>,
+}
+
+impl CopyRegion {
+    /// # Safety
+    ///
+    /// As for [`Copy::new`], for all bytes of a side from its pointer to the end of its region.
+    pub(crate) unsafe fn new(
+        context: &Arc<Context>,
+        target: &Side<*mut c_void>,
+        source: &Side<*const c_void>,
+    ) -> Outcome<Self> {
+        let shape = |region: &ze_copy_region_t| (region.width, region.height, region.depth);
+        if shape(&target.region) != shape(&source.region) {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let region = |region, pitch, slice| Region::new(region, pitch, slice).map(Arc::new);
+        Ok(Self {
+            target: Place::new(context, target.pointer)?,
+            to: region(&target.region, target.pitch, target.slice_pitch)?,
+            source: Place::new(context, source.pointer)?,
+            from: region(&source.region, source.pitch, source.slice_pitch)?,
+        })
     }
-    let to = Region::new(&target.region, target.pitch, target.slice_pitch)?;
-    let from = Region::new(&source.region, source.pitch, source.slice_pitch)?;
-    if to.width == 0 || to.height == 0 {
-        return Ok(());
+}
+
+impl Work for CopyRegion {
+    fn prepare(&self) -> Outcome<Box<dyn Job>> {
+        let (to, from) = (&self.to, &self.from);
+        if to.width == 0 || to.height == 0 {
+            return Nothing.prepare();
+        }
+        let job = CopyRegionJob {
+            to_end: self.target.end(to.extent)?,
+            from_end: self.source.end(from.extent)?,
+            to: Arc::clone(to),
+            from: Arc::clone(from),
+        };
+        let (target, source) = (self.target.pointer.addr(), self.source.pointer.addr());
+        if regions_overlap(target, to, source, from) {
+            return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
+        }
+        Ok(Box::new(job))
     }
-    let to_end = context.end(target.pointer, to.extent)?;
-    let from_end = context.end(source.pointer, from.extent)?;
-    if regions_overlap(target.pointer.addr(), &to, source.pointer.addr(), &from) {
-        return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
+}
+
+/// Invariant: each end is valid up to the extent of its region; no rows of the two overlap, and
+/// both have as many of one width.
+struct CopyRegionJob {
+    to_end: End,
+    from_end: End,
+    to: Arc<Region>,
+    from: Arc<Region>,
+}
+
+impl Job for CopyRegionJob {
+    fn run(self: Box<Self>) -> Outcome {
+        for (write, read) in self.to.rows().zip(self.from.rows()) {
+            // SAFETY: rows end before `extent`, and the end is valid for as many bytes.
+            let write = unsafe { self.to_end.pointer().add(write) };
+            // SAFETY: as above.
+            let read = unsafe { self.from_end.pointer().add(read) };
+            // SAFETY: valid as above; no rows of the two sides overlap.
+            unsafe { read.copy_to_nonoverlapping(write, self.to.width) };
+        }
+        Ok(())
     }
-    for (write, read) in to.rows().zip(from.rows()) {
-        // SAFETY: rows end before `extent`, and the end is valid for as many bytes.
-        let write = unsafe { to_end.pointer().add(write) };
-        // SAFETY: as above.
-        let read = unsafe { from_end.pointer().add(read) };
-        // SAFETY: valid as above; no rows of the two sides overlap.
-        unsafe { read.copy_to_nonoverlapping(write, to.width) };
+}
+
+/// Ranges as the ends of transfers, of which nothing is done but to keep them: barriers and hints.
+pub(crate) struct Keep {
+    ranges: Vec<(Place, usize)>,
+    /// Whether they must be memory of the driver.
+    allocated: bool,
+}
+
+impl Keep {
+    /// Ranges that a transfer might have as ends.
+    pub(crate) fn ends(context: &Arc<Context>, ranges: &[(*const c_void, usize)]) -> Outcome<Self> {
+        let place = |&(pointer, size)| Ok((Place::new(context, pointer)?, size));
+        Ok(Self {
+            ranges: ranges.iter().map(place).collect::<Outcome<_>>()?,
+            allocated: false,
+        })
     }
-    Ok(())
+
+    /// A range in an allocation.
+    pub(crate) fn allocated(
+        context: &Arc<Context>,
+        pointer: *const c_void,
+        size: usize,
+    ) -> Outcome<Self> {
+        let mut keep = Self::ends(context, &[(pointer, size)])?;
+        keep.allocated = true;
+        Ok(keep)
+    }
+}
+
+impl Work for Keep {
+    fn prepare(&self) -> Outcome<Box<dyn Job>> {
+        let end = |(place, size): &(Place, usize)| {
+            if self.allocated {
+                place.context.pin(place.pointer, *size).map(End::from)
+            } else {
+                place.end(*size)
+            }
+        };
+        let ends = self.ranges.iter().map(end).collect::<Outcome<_>>()?;
+        Ok(Box::new(KeepJob(ends)))
+    }
+}
+
+struct KeepJob(Vec<End>);
+
+impl Job for KeepJob {
+    fn run(self: Box<Self>) -> Outcome {
+        drop(self.0);
+        fence(Ordering::SeqCst);
+        Ok(())
+    }
 }

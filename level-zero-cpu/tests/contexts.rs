@@ -147,7 +147,7 @@ fn command_lists_check_their_descriptor() {
             INVALID_ENUMERATION,
         ),
         (
-            sys::ze_command_queue_desc_t { ordinal: 1, ..good },
+            sys::ze_command_queue_desc_t { ordinal: 2, ..good },
             INVALID_ARGUMENT,
         ),
         (

@@ -105,7 +105,7 @@ fn a_driver_tells_version_extensions_and_free_policies() {
     // SAFETY: outlives the call.
     let result =
         unsafe { (api().zeDriverGetExtensionProperties)(driver, &raw mut count, null_mut()) };
-    assert_eq!((result, count), (SUCCESS, 2));
+    assert_eq!((result, count), (SUCCESS, 3));
     let mut extensions = vec![
         sys::ze_driver_extension_properties_t {
             name: [0; 256],
@@ -124,6 +124,11 @@ fn a_driver_tells_version_extensions_and_free_policies() {
     assert_eq!(
         text(&extensions[1].name),
         "ZE_extension_memory_free_policies"
+    );
+
+    assert_eq!(
+        text(&extensions[2].name),
+        "ZE_experimental_event_query_timestamps"
     );
 
     let mut address = null_mut();
@@ -210,22 +215,18 @@ fn device_properties_are_those_configured_and_want_their_type() {
     let gpu = Gpu::with(Config::new().max_fill_pattern(32).device_memory(5 << 20));
     let device = gpu.device();
     let mut one = 1;
-    let mut groups: sys::ze_command_queue_group_properties_t =
+    let group: sys::ze_command_queue_group_properties_t =
         blank(sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_GROUP_PROPERTIES);
+    let mut groups = [group; 3];
+    let mut count = 3;
     let call = api().zeDeviceGetCommandQueueGroupProperties;
     assert_eq!(
-        // SAFETY: room for one.
-        unsafe { call(device, &raw mut one, &raw mut groups) },
+        // SAFETY: room for three.
+        unsafe { call(device, &raw mut count, groups.as_mut_ptr()) },
         SUCCESS
     );
-    assert_eq!(
-        (
-            groups.flags,
-            groups.maxMemoryFillPatternSize,
-            groups.numQueues
-        ),
-        (3, 32, 1)
-    );
+    let facts = groups.map(|group| (group.flags, group.maxMemoryFillPatternSize, group.numQueues));
+    assert_eq!((count, facts), (2, [(3, 32, 4), (2, 32, 2), (0, 0, 0)]));
     let mut memory: sys::ze_device_memory_properties_t =
         blank(sys::ZE_STRUCTURE_TYPE_DEVICE_MEMORY_PROPERTIES);
     let call = api().zeDeviceGetMemoryProperties;
@@ -323,16 +324,16 @@ fn calls_that_are_not_there_say_so() {
     let gpu = Gpu::new();
     let create = |context| {
         // SAFETY: a stub reads nothing.
-        unsafe { (api().zeEventPoolCreate)(context, null(), 0, null_mut(), null_mut()) }
+        unsafe { (api().zePhysicalMemCreate)(context, null_mut(), null_mut(), null_mut()) }
     };
     assert_eq!(create(null_mut()), NULL_HANDLE);
     assert_eq!(create(gpu.context), UNSUPPORTED_FEATURE);
     assert_eq!(create(handle(16)), UNSUPPORTED_FEATURE);
-    assert_eq!(gpu.instance.calls()["zeEventPoolCreate"], 1);
+    assert_eq!(gpu.instance.calls()["zePhysicalMemCreate"], 1);
     // SAFETY: a stub reads nothing.
     let result = unsafe { (api().zeModuleDynamicLink)(0, null_mut(), null_mut()) };
     assert_eq!(result, NULL_POINTER);
     gpu.instance
-        .fail("zeEventPoolCreate", 1, sys::ZE_RESULT_ERROR_DEVICE_LOST);
+        .fail("zePhysicalMemCreate", 1, sys::ZE_RESULT_ERROR_DEVICE_LOST);
     assert_eq!(create(gpu.context), sys::ZE_RESULT_ERROR_DEVICE_LOST);
 }

@@ -332,29 +332,6 @@ fn regions_overlap_only_if_they_share_a_byte() {
 }
 
 #[test]
-fn events_are_not_there_yet() {
-    let gpu = Gpu::new();
-    let pointer = gpu.alloc(Kind::Shared, 64, 0).unwrap();
-    let mut events = [null_mut()];
-    for (signal, count, wait, expected) in [
-        (handle(16), 0, null_mut(), UNSUPPORTED_FEATURE),
-        (null_mut(), 1, events.as_mut_ptr(), UNSUPPORTED_FEATURE),
-        (null_mut(), 1, null_mut(), INVALID_SIZE),
-    ] {
-        // SAFETY: the driver checks all of it.
-        let barrier = unsafe { (api().zeCommandListAppendBarrier)(gpu.list, signal, count, wait) };
-        assert_eq!(barrier, expected);
-        // SAFETY: as above.
-        let copy = unsafe {
-            (api().zeCommandListAppendMemoryCopy)(
-                gpu.list, pointer, pointer, 0, signal, count, wait,
-            )
-        };
-        assert_eq!(copy, expected);
-    }
-}
-
-#[test]
 fn hints_and_barriers_take_what_is_live() {
     let gpu = Gpu::new();
     let pointer = gpu.alloc(Kind::Shared, 64, 0).unwrap();
