@@ -25,6 +25,8 @@ pub struct Config {
     pub(crate) honour_alignment: bool,
     pub(crate) free_policies: u32,
     pub(crate) relaxed_limits: bool,
+    pub(crate) fill_limit: usize,
+    pub(crate) trap_freed: bool,
 }
 
 impl Default for Config {
@@ -40,6 +42,8 @@ impl Default for Config {
             free_policies: sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_BLOCKING_FREE
                 | sys::ZE_DRIVER_MEMORY_FREE_POLICY_EXT_FLAG_DEFER_FREE,
             relaxed_limits: true,
+            fill_limit: 16 << 10,
+            trap_freed: false,
         }
     }
 }
@@ -122,12 +126,32 @@ impl Config {
         self
     }
 
+    /// The largest allocation that is filled with [`FRESH_BYTE`](crate::FRESH_BYTE) as a whole,
+    /// and with [`FREED_BYTE`](crate::FREED_BYTE) when it is freed; 16 KiB by default. Larger ones
+    /// are filled at both ends only, for 4 KiB or half the limit.
+    #[must_use]
+    pub fn fill_limit(mut self, bytes: usize) -> Self {
+        self.fill_limit = bytes;
+        self
+    }
+
+    /// Whether an access to freed host or shared memory traps.
+    ///
+    /// It costs a call to the system at each allocation and free. With `false`, the default, the
+    /// memory stays open and is kept back for a while; a write to it meanwhile is found out and
+    /// counted, [`Ledger::written_after_free`](crate::Ledger::written_after_free).
+    #[must_use]
+    pub fn trap_freed(mut self, trap: bool) -> Self {
+        self.trap_freed = trap;
+        self
+    }
+
     /// The defaults, changed by what the environment says.
     ///
     /// Read are `LEVEL_ZERO_CPU_DEVICES`, `LEVEL_ZERO_CPU_SUB_DEVICES`,
-    /// `LEVEL_ZERO_CPU_DEVICE_MEMORY`, `LEVEL_ZERO_CPU_HOST_MEMORY` and
-    /// `LEVEL_ZERO_CPU_MAX_ALLOCATION`; the last three in bytes, or with a suffix `K`, `M` or `G`
-    /// for powers of 1024.
+    /// `LEVEL_ZERO_CPU_DEVICE_MEMORY`, `LEVEL_ZERO_CPU_HOST_MEMORY`,
+    /// `LEVEL_ZERO_CPU_MAX_ALLOCATION` and `LEVEL_ZERO_CPU_FILL_LIMIT`; the last four in bytes, or
+    /// with a suffix `K`, `M` or `G` for powers of 1024. `LEVEL_ZERO_CPU_TRAP_FREED` is 0 or 1.
     ///
     /// # Errors
     ///
@@ -161,6 +185,17 @@ impl Config {
                 }),
             }
         };
+        let switch = |variable: &'static str| -> Result<Option<bool>, ConfigError> {
+            match number(variable)? {
+                None => Ok(None),
+                Some(0) => Ok(Some(false)),
+                Some(1) => Ok(Some(true)),
+                Some(other) => Err(ConfigError {
+                    variable,
+                    value: other.to_string(),
+                }),
+            }
+        };
         let mut config = Self::new();
         if let Some(devices) = count("LEVEL_ZERO_CPU_DEVICES")? {
             config.devices = devices;
@@ -176,6 +211,12 @@ impl Config {
         }
         if let Some(bytes) = number("LEVEL_ZERO_CPU_MAX_ALLOCATION")? {
             config.max_allocation = bytes;
+        }
+        if let Some(bytes) = number("LEVEL_ZERO_CPU_FILL_LIMIT")? {
+            config.fill_limit = usize::try_from(bytes).unwrap_or(usize::MAX);
+        }
+        if let Some(trap) = switch("LEVEL_ZERO_CPU_TRAP_FREED")? {
+            config.trap_freed = trap;
         }
         Ok(config)
     }
@@ -270,12 +311,22 @@ mod tests {
             ("LEVEL_ZERO_CPU_DEVICE_MEMORY", "5M"),
             ("LEVEL_ZERO_CPU_HOST_MEMORY", "7k"),
             ("LEVEL_ZERO_CPU_MAX_ALLOCATION", "1G"),
+            ("LEVEL_ZERO_CPU_FILL_LIMIT", "4K"),
+            ("LEVEL_ZERO_CPU_TRAP_FREED", "1"),
         ])
         .unwrap();
         assert_eq!((config.devices, config.sub_devices), (3, 2));
         assert_eq!(config.device_memory, 5 << 20);
         assert_eq!(config.host_memory, 7 << 10);
         assert_eq!(config.max_allocation, 1 << 30);
+        assert_eq!(config.fill_limit, 4 << 10);
+        assert!(config.trap_freed);
+        assert!(
+            !from(&[("LEVEL_ZERO_CPU_TRAP_FREED", "0")])
+                .unwrap()
+                .trap_freed
+        );
+        assert!(from(&[("LEVEL_ZERO_CPU_TRAP_FREED", "2")]).is_err());
     }
 
     #[test]
