@@ -44,7 +44,8 @@ fn a_raw_pointer_into_device_memory_traps() {
 #[test]
 fn freed_host_memory_traps() {
     if child::task().is_none() {
-        let output = child::run("freed_host_memory_traps", "read", &[]);
+        let trap = [("LEVEL_ZERO_CPU_TRAP_FREED", "1")];
+        let output = child::run("freed_host_memory_traps", "read", &trap);
         assert_eq!(output.status.signal(), Some(SIGSEGV), "{output:?}");
         return;
     }

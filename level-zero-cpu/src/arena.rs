@@ -130,6 +130,11 @@ impl Arena {
             .filter(|offset| *offset < self.len)
     }
 
+    /// The number of bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Whether this is device memory.
     pub(crate) fn is_hidden(&self) -> bool {
         self.hidden
@@ -151,57 +156,39 @@ impl Arena {
         unsafe { system::protect(self.user + offset, len, true) }
     }
 
-    /// Takes the host's access to pages away, and their memory too if `discard` says so.
+    /// Takes the host's access to pages away. They keep their content.
     ///
     /// # Errors
     ///
-    /// The system may have too many mappings to split one more. The pages are then still open, and
-    /// hold what they held.
+    /// The system may have too many mappings to split one more. The pages are then still open.
     ///
     /// # Safety
     ///
     /// The range is page-aligned and not allocated.
-    pub(crate) unsafe fn close(&self, offset: usize, len: usize, discard: bool) -> io::Result<()> {
+    pub(crate) unsafe fn close(&self, offset: usize, len: usize) -> io::Result<()> {
         self.check(offset, len);
         // SAFETY: in this arena by the check; nobody uses it, as the caller says.
-        unsafe { system::protect(self.user + offset, len, false) }?;
-        if discard {
-            // SAFETY: as above.
-            unsafe { system::discard_private(self.user + offset, len) };
-        }
-        Ok(())
+        unsafe { system::protect(self.user + offset, len, false) }
     }
 
-    /// Gives the memory behind pages of device memory back to the system; they read as zero.
+    /// Gives the memory behind pages back to the system; they read as zero.
     ///
     /// # Safety
     ///
     /// The range is page-aligned and not allocated.
     pub(crate) unsafe fn discard(&self, offset: usize, len: usize) {
         self.check(offset, len);
-        // SAFETY: in this arena by the check; nobody uses it, as the caller says.
-        unsafe { system::discard_file(self.working + offset, len) };
-    }
-
-    /// Overwrites a range.
-    ///
-    /// # Safety
-    ///
-    /// The range is open or device memory, and the caller alone uses it.
-    pub(crate) unsafe fn fill(&self, offset: usize, len: usize, byte: u8) {
-        self.check(offset, len);
-        if len >= 1 << 20 {
-            // SAFETY: in this arena by the check; faulting pages in changes no content.
-            unsafe { system::populate(self.working + offset, len) };
+        if self.hidden {
+            // SAFETY: in this arena by the check; nobody uses it, as the caller says.
+            unsafe { system::discard_file(self.working + offset, len) };
+        } else {
+            // SAFETY: as above.
+            unsafe { system::discard_private(self.user + offset, len) };
         }
-        // SAFETY:
-        // - valid for writes: in this arena by the check, mapped by its invariant, and accessible
-        //   as the caller says
-        // - no reference to it exists: the caller alone uses it
-        unsafe { self.working(offset).write_bytes(byte, len) };
     }
 
-    fn check(&self, offset: usize, len: usize) {
+    /// Panics where a range is not in the arena, which would be a defect of this crate.
+    pub(crate) fn check(&self, offset: usize, len: usize) {
         assert!(
             offset <= self.len && len <= self.len - offset,
             "outside of the arena"
@@ -335,23 +322,6 @@ mod linux {
         // SAFETY: as the caller says. A failure leaves the content, which costs memory only.
         unsafe { libc::madvise(with_exposed_provenance_mut(address), len, libc::MADV_REMOVE) };
     }
-
-    /// # Safety
-    ///
-    /// The range is the caller's own mapping, with access.
-    pub(super) unsafe fn populate(address: usize, len: usize) {
-        let start = address.next_multiple_of(page());
-        let end = (address + len) / page() * page();
-        // SAFETY: whole pages of the range. Kernels before 5.14 refuse the advice, and pages then
-        // come one by one.
-        unsafe {
-            libc::madvise(
-                with_exposed_provenance_mut(start),
-                end.saturating_sub(start),
-                libc::MADV_POPULATE_WRITE,
-            )
-        };
-    }
 }
 
 /// Other systems build, and have no instances.
@@ -397,6 +367,4 @@ mod unsupported {
     pub(super) unsafe fn discard_private(_: usize, _: usize) {}
 
     pub(super) unsafe fn discard_file(_: usize, _: usize) {}
-
-    pub(super) unsafe fn populate(_: usize, _: usize) {}
 }

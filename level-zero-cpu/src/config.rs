@@ -31,6 +31,8 @@ pub struct Config {
     pub(crate) faults: Vec<Fault>,
     pub(crate) log_to: Option<LogTo>,
     pub(crate) report: bool,
+    pub(crate) fill_limit: usize,
+    pub(crate) trap_freed: bool,
 }
 
 impl Default for Config {
@@ -49,6 +51,8 @@ impl Default for Config {
             faults: Vec::new(),
             log_to: None,
             report: false,
+            fill_limit: 16 << 10,
+            trap_freed: false,
         }
     }
 }
@@ -141,6 +145,26 @@ impl Config {
         self
     }
 
+    /// The largest allocation that is filled with [`FRESH_BYTE`](crate::FRESH_BYTE) as a whole,
+    /// and with [`FREED_BYTE`](crate::FREED_BYTE) when it is freed; 16 KiB by default. Larger ones
+    /// are filled at both ends only, for 4 KiB or half the limit.
+    #[must_use]
+    pub fn fill_limit(mut self, bytes: usize) -> Self {
+        self.fill_limit = bytes;
+        self
+    }
+
+    /// Whether an access to freed host or shared memory traps.
+    ///
+    /// It costs a call to the system at each allocation and free. With `false`, the default, the
+    /// memory stays open and is kept back for a while; a write to it meanwhile is found out and
+    /// counted, [`Ledger::written_after_free`](crate::Ledger::written_after_free).
+    #[must_use]
+    pub fn trap_freed(mut self, trap: bool) -> Self {
+        self.trap_freed = trap;
+        self
+    }
+
     /// The defaults, changed by what the environment says.
     ///
     /// | variable | value | default | sets |
@@ -154,6 +178,8 @@ impl Config {
     /// | `LEVEL_ZERO_CPU_HONOUR_ALIGNMENT` | `0` or `1` | 1 | [`honour_alignment`](Self::honour_alignment) |
     /// | `LEVEL_ZERO_CPU_FREE_POLICIES` | `none`, `blocking`, `deferred`, `all` | all | [`free_policies`](Self::free_policies) |
     /// | `LEVEL_ZERO_CPU_RELAXED_LIMITS` | `0` or `1` | 1 | [`relaxed_limits`](Self::relaxed_limits) |
+    /// | `LEVEL_ZERO_CPU_FILL_LIMIT` | bytes | 16K | [`fill_limit`](Self::fill_limit) |
+    /// | `LEVEL_ZERO_CPU_TRAP_FREED` | `0` or `1` | 0 | [`trap_freed`](Self::trap_freed) |
     /// | `LEVEL_ZERO_CPU_FAIL` | `call:nth:result`, several with commas | | calls that are to fail |
     /// | `LEVEL_ZERO_CPU_LOG` | `stderr` or the path of a file | | [`log_to`](Self::log_to) |
     /// | `LEVEL_ZERO_CPU_REPORT` | `0` or `1` | 0 | whether the end of the process says what is live |

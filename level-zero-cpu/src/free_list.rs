@@ -84,6 +84,25 @@ impl FreeList {
         size
     }
 
+    /// Takes all of what is free below an offset, in ranges of at least `least` bytes.
+    pub(crate) fn take_below(&mut self, limit: usize, least: usize) -> Vec<(usize, usize)> {
+        let below = self.by_offset.range(..limit);
+        let found: Vec<_> = below
+            .map(|(&start, &size)| (start, size))
+            .filter(|(start, size)| *size.min(&(limit - start)) >= least)
+            .collect();
+        let take = |&(start, size): &(usize, usize)| {
+            self.by_offset.remove(&start);
+            self.by_size.remove(&(size, start));
+            let taken = size.min(limit - start);
+            if taken < size {
+                self.add(limit, size - taken);
+            }
+            (start, taken)
+        };
+        found.iter().map(take).collect()
+    }
+
     /// Gives a range back.
     pub(crate) fn give(&mut self, offset: usize, len: usize) {
         let mut start = offset;
@@ -184,6 +203,27 @@ mod tests {
         assert_eq!(list.take(704, 64, 0), Some(320));
         assert!(!list.touches(256, 64));
         assert_eq!(list.ranges(), 0);
+    }
+
+    #[test]
+    fn what_is_free_below_an_offset_is_taken_and_comes_back() {
+        let mut list = FreeList::new(4096);
+        let taken: Vec<_> = (0..8).map(|_| list.take(256, 64, 0).unwrap()).collect();
+        list.give(taken[1], 256);
+        list.give(taken[4], 256);
+        list.give(taken[5], 256);
+        let out = list.take_below(2560, 512);
+        assert_eq!(out, [(1024, 512), (2048, 512)]);
+        assert_eq!(list.take_below(2560, 512), []);
+        assert_eq!(list.take(1536, 64, 0), Some(2560));
+        list.give(2560, 1536);
+        for (start, len) in out {
+            list.give(start, len);
+        }
+        for kept in [0, 2, 3, 6, 7] {
+            list.give(taken[kept], 256);
+        }
+        assert_eq!(list.whole(), Some((0, 4096)));
     }
 
     #[test]

@@ -119,7 +119,7 @@ impl Instance {
         if let Some(problem) = config.problem() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
-        let heap = |kind, budget| Heap::new(kind, budget, config.honour_alignment).map(Arc::new);
+        let heap = |kind, budget| Heap::new(kind, budget, &config).map(Arc::new);
         let host = heap(Kind::Host, config.host_memory)?;
         let shared = heap(Kind::Shared, config.host_memory)?;
         let device_memory = (0..config.devices)
@@ -210,6 +210,10 @@ impl Instance {
             }));
         }
         allocations.sort_by_key(|allocation| allocation.serial);
+        let (mut written_after_free, mut writes_after_free) = self.0.host.written_after_free();
+        let (more, first) = self.0.shared.written_after_free();
+        written_after_free += more;
+        writes_after_free.extend(first);
         Ledger {
             allocations,
             contexts: self.0.counts.of::<Context>(),
@@ -220,6 +224,8 @@ impl Instance {
             events: self.0.counts.of::<Event>(),
             pending: self.0.pending.load(Ordering::Relaxed),
             reservations: 0,
+            written_after_free,
+            writes_after_free,
         }
     }
 

@@ -49,6 +49,21 @@ pub struct Ledger {
     pub pending: usize,
     /// The number of live reservations of addresses; none yet, for virtual memory is not offered.
     pub reservations: usize,
+    /// The number of freed host and shared allocations that were written to while they were kept back; see
+    /// [`Config::trap_freed`](crate::Config::trap_freed). It never goes down.
+    pub written_after_free: u64,
+    /// The first of them.
+    pub writes_after_free: Vec<WriteAfterFree>,
+}
+
+/// A freed allocation that was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WriteAfterFree {
+    /// Where it started.
+    pub address: usize,
+    /// The size that was asked for, in bytes.
+    pub size: usize,
 }
 
 /// An allocation that was not freed.
@@ -90,6 +105,7 @@ impl Ledger {
             && self.events == 0
             && self.pending == 0
             && self.reservations == 0
+            && self.written_after_free == 0
     }
 
     /// The sum of the sizes that were asked for, of one kind of memory.
@@ -122,8 +138,17 @@ impl fmt::Display for Ledger {
             self.events,
             self.pending
         )?;
+        if self.written_after_free > 0 {
+            write!(f, ", {} writes after free", self.written_after_free)?;
+        }
         for allocation in &self.allocations {
             write!(f, "\n  {allocation}")?;
+        }
+        for WriteAfterFree { address, size } in &self.writes_after_free {
+            write!(
+                f,
+                "\n  {address:#x}: {size} bytes were written after they were freed"
+            )?;
         }
         Ok(())
     }

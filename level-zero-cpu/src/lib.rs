@@ -34,13 +34,18 @@
 //! | memory | the host | fresh | freed |
 //! |---|---|---|---|
 //! | device | has no access: reading traps | [`FRESH_BYTE`] | [`FREED_BYTE`], or given back |
-//! | shared, host | reads and writes | [`FRESH_BYTE`] | no access: reading traps, but see below |
+//! | shared, host | reads and writes | [`FRESH_BYTE`] | [`FREED_BYTE`], and writes are found out |
 //!
-//! An allocation of more than 64 MiB has the pattern in its first and last 64 KiB only.
+//! An allocation of more than 16 KiB ([`Config::fill_limit`]) has the pattern at both ends only.
 //!
-//! Freed memory of 4 MiB and more goes back to the system. Where the process has more than 8192 gaps
-//! between host and shared allocations, each of which costs the system two of its 65530 mappings,
-//! freed memory that would make one more is overwritten with [`FREED_BYTE`] and kept back.
+//! Freed shared and host memory is kept back for as long as 64 more frees of its kind or 64 MiB. A
+//! write to it in that time is said on standard error and stays in the [`Ledger`]. With
+//! [`Config::trap_freed`] any access to it traps instead, also later, and each allocation and free
+//! costs microseconds. Where the process then has more than 8192 gaps between such allocations, each
+//! of which costs the system two of its 65530 mappings, freed memory that would make one more stays
+//! open.
+//!
+//! Freed memory goes back to the system when more than 256 MiB of it have gathered.
 //!
 //! # As a shared library
 //!
@@ -120,10 +125,12 @@ mod heap;
 mod instance;
 mod ledger;
 mod memory;
+mod pattern;
 mod registry;
 mod report;
 mod results;
 mod settings;
+mod signal;
 mod strand;
 mod stubs;
 mod table;
@@ -136,7 +143,7 @@ pub use call_log::LogTo;
 pub use config::{Config, ConfigError};
 pub use faults::CallRecord;
 pub use instance::Instance;
-pub use ledger::{Kind, Ledger, LiveAllocation};
+pub use ledger::{Kind, Ledger, LiveAllocation, WriteAfterFree};
 pub use table::api;
 
 /// What fresh memory is filled with.

@@ -71,6 +71,16 @@ const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.relaxed_limits, switch(text)),
     },
     Setting {
+        name: "FILL_LIMIT",
+        allowed: BYTES,
+        set: |config, text| put(&mut config.fill_limit, usize::try_from(bytes(text)?).ok()),
+    },
+    Setting {
+        name: "TRAP_FREED",
+        allowed: SWITCH,
+        set: |config, text| put(&mut config.trap_freed, switch(text)),
+    },
+    Setting {
         name: "FAIL",
         allowed: "call:nth:result, with commas between several; * for any call; \
                   a result's name or number, but not success",
@@ -238,6 +248,8 @@ mod tests {
             ("HONOUR_ALIGNMENT", "0"),
             ("FREE_POLICIES", "blocking"),
             ("RELAXED_LIMITS", "0"),
+            ("FILL_LIMIT", "4K"),
+            ("TRAP_FREED", "1"),
             (
                 "FAIL",
                 "zeMemFree:2:ZE_RESULT_ERROR_UNKNOWN, *:1:0x70000001",
@@ -254,6 +266,8 @@ mod tests {
         assert!(!config.honour_alignment);
         assert_eq!(config.free_policies, 1);
         assert!(!config.relaxed_limits);
+        assert_eq!(config.fill_limit, 4096);
+        assert!(config.trap_freed);
         let faults: Vec<_> = config.faults.iter().map(|f| (f.at, f.result)).collect();
         assert_eq!(
             faults,

@@ -44,7 +44,7 @@ fn touch(pointer: *mut std::ffi::c_void, write: bool) {
 #[test]
 fn a_stray_host_access_traps() {
     if let Some(part) = part() {
-        let gpu = Gpu::new();
+        let gpu = Gpu::with(Config::new().trap_freed(true));
         let (kind, freed, write) = match part.as_str() {
             "device read" => (Kind::Device, false, false),
             "device write" => (Kind::Device, false, true),

@@ -19,7 +19,7 @@ fn used(heap: &Heap) -> usize {
 
 #[test]
 fn what_a_copy_uses_is_not_freed() {
-    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, &Config::new()).unwrap());
     let address = heap.allocate(&request(100)).unwrap();
     let pin = heap.pin(address + 10, 90, 1).unwrap();
     assert_eq!(
@@ -33,7 +33,7 @@ fn what_a_copy_uses_is_not_freed() {
 
 #[test]
 fn a_deferred_free_ends_with_the_last_copy() {
-    let heap = Arc::new(Heap::new(Kind::Shared, 1 << 20, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Shared, 1 << 20, &Config::new()).unwrap());
     let address = heap.allocate(&request(100)).unwrap();
     let pins = [
         heap.pin(address, 1, 1).unwrap(),
@@ -53,7 +53,7 @@ fn a_deferred_free_ends_with_the_last_copy() {
 
 #[test]
 fn a_blocking_free_waits_for_the_copy() {
-    let heap = Arc::new(Heap::new(Kind::Host, 1 << 20, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Host, 1 << 20, &Config::new()).unwrap());
     let address = heap.allocate(&request(100)).unwrap();
     let pin = heap.pin(address, 100, 1).unwrap();
     std::thread::scope(|scope| {
@@ -67,7 +67,7 @@ fn a_blocking_free_waits_for_the_copy() {
 
 #[test]
 fn a_pin_is_wholly_inside_one_allocation_of_the_context() {
-    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, &Config::new()).unwrap());
     let address = heap.allocate(&request(100)).unwrap();
     assert!(heap.pin(address, 100, 1).is_some());
     assert!(heap.pin(address, 101, 1).is_none());
@@ -79,11 +79,11 @@ fn a_pin_is_wholly_inside_one_allocation_of_the_context() {
 
 #[test]
 fn ranges_in_quarantine_are_used_again_when_nothing_else_is_left() {
-    let heap = Arc::new(Heap::new(Kind::Device, 8192, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Device, 8192, &Config::new()).unwrap());
     let whole = heap.take(8192, 64).unwrap();
     let mut state = lock(&heap.state);
     state.used = 0;
-    state.quarantine.push_back(whole);
+    state.unclosed.push_back(whole);
     drop(state);
     assert!(heap.allocate(&request(8192)).is_ok());
     assert_eq!(heap.allocate(&request(1)), Err(Refusal::Exhausted));
@@ -91,7 +91,7 @@ fn ranges_in_quarantine_are_used_again_when_nothing_else_is_left() {
 
 #[test]
 fn an_alignment_that_no_address_has_is_told_from_exhaustion() {
-    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, true).unwrap());
+    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, &Config::new()).unwrap());
     let huge = Request {
         alignment: 1 << 62,
         ..request(1)
