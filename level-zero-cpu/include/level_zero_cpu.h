@@ -28,9 +28,15 @@ typedef struct _zecpu_ledger_t {
     uint64_t shared_bytes;
     uint64_t host_bytes;
     uint64_t reservations;  /* of virtual addresses */
+    uint64_t pending;       /* commands that are not done */
+    uint64_t written_after_free; /* freed host memory that was written to; never goes down */
     uint64_t objects;       /* everything that has a handle to be destroyed, of every kind */
     uint64_t contexts;
     uint64_t command_lists;
+    uint64_t command_queues;
+    uint64_t fences;
+    uint64_t event_pools;
+    uint64_t events;
 } zecpu_ledger_t;
 
 /* INVALID_NULL_POINTER for no ledger, INVALID_SIZE for a size below that of the field. */

@@ -15,8 +15,12 @@ use std::ptr;
 
 use crate::arguments::{Outcome, not_null, read};
 use crate::command_list::CommandList;
+use crate::command_queue::CommandQueue;
 use crate::context::Context;
+use crate::event::Event;
+use crate::event_pool::EventPool;
 use crate::faults::Call;
+use crate::fence::Fence;
 use crate::instance::Instance;
 use crate::ledger::{Kind, Ledger};
 use crate::registry;
@@ -80,10 +84,16 @@ c_ledger! {
         shared_bytes = |ledger| ledger.live_bytes(Kind::Shared),
         host_bytes = |ledger| ledger.live_bytes(Kind::Host),
         reservations = |ledger| ledger.reservations,
+        pending = |ledger| ledger.pending,
+        written_after_free = |ledger| usize::try_from(ledger.written_after_free).unwrap_or(usize::MAX),
     }
     objects {
         contexts: Context,
         command_lists: CommandList,
+        command_queues: CommandQueue,
+        fences: Fence,
+        event_pools: EventPool,
+        events: Event,
     }
 }
 

@@ -9,6 +9,7 @@ use level_zero_sys::{
 use std::ffi::c_void;
 use std::ptr;
 
+use crate::arena::page;
 use crate::arguments::{
     Outcome, descriptor, flags, header, ignore_extensions, no_extensions, not_null, read, walk,
     write, write_optional,
@@ -122,7 +123,8 @@ unsafe fn allocate(
     }
     let request = Request {
         size,
-        alignment: alignment.max(1),
+        // What `pageSize` says: programs take that for the alignment that they get unasked.
+        alignment: if alignment == 0 { page() } else { alignment },
         context: context.handle,
         device,
         ordinal: descriptors.ordinal,
@@ -306,7 +308,7 @@ pub(crate) unsafe extern "C" fn get_alloc_properties(
                         Kind::Device => sys::ZE_MEMORY_TYPE_DEVICE,
                         Kind::Shared => sys::ZE_MEMORY_TYPE_SHARED,
                     };
-                    (type_, allocation.serial, crate::arena::page() as u64)
+                    (type_, allocation.serial, page() as u64)
                 }
                 None => (sys::ZE_MEMORY_TYPE_UNKNOWN, 0, 0),
             };

@@ -33,6 +33,18 @@ fn every_kind_and_alignment_up_to_2_mib_is_honoured() {
     assert!(gpu.end().is_empty());
 }
 
+/// Programs take `pageSize` for the alignment that they get without asking, pools among them.
+#[test]
+fn memory_without_an_alignment_starts_at_a_page() {
+    let gpu = Gpu::new();
+    for kind in KINDS {
+        for size in [1, 100, 5000, 64] {
+            let pointer = gpu.alloc(kind, size, 0).unwrap();
+            assert_eq!(pointer.addr() % 4096, 0, "{kind} {size}");
+        }
+    }
+}
+
 #[test]
 fn alignment_is_ignored_where_configured_so() {
     let gpu = Gpu::with(Config::new().honour_alignment(false));
