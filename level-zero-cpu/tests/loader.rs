@@ -514,7 +514,9 @@ fn two_copies_in_a_process_have_handles_of_their_own() {
     let result = unsafe { init_drivers.unwrap()(&raw mut count, &raw mut other, &raw mut desc) };
     assert_eq!(result, sys::ZE_RESULT_SUCCESS);
     let instance = Instance::new(Config::new()).unwrap();
-    assert_ne!(instance.driver_handle(), other);
+    // Neither comes to the handles of the other in a long time.
+    let apart = instance.driver_handle().addr().abs_diff(other.addr());
+    assert!(apart > 16 << 20, "{apart}");
     let mut devices = 0;
     // SAFETY: the count is there, and the handle may be anything.
     let result = unsafe { (api().zeDeviceGet)(other, &raw mut devices, std::ptr::null_mut()) };
