@@ -138,6 +138,38 @@ fn a_library_that_is_no_driver_is_named_with_what_it_lacks() {
     );
 }
 
+/// The CPU driver as a shared library, which cargo builds beside the tests; none that has a
+/// sanitizer in it, as the tests then have.
+#[test]
+fn a_driver_works_without_a_loader() {
+    if child::task().is_some() {
+        let context = ze_area::Context::new().unwrap();
+        let area = context.device_area(&context.devices()[0]);
+        let buffer = area.mmap_from_slice(&[1_u8, 2, 3]).unwrap();
+        let queue = context.queue(&context.devices()[0]).unwrap();
+        assert_eq!(queue.to_vec(&buffer).unwrap(), [1, 2, 3]);
+        return report();
+    }
+    let tests = std::env::current_exe().unwrap();
+    let path = tests.with_file_name("liblevel_zero_cpu.so");
+    let loadable = std::fs::read(&path).is_ok_and(|bytes| {
+        let marks = [b"__asan_init", b"__tsan_init"];
+        !marks
+            .iter()
+            .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
+    });
+    if !loadable {
+        return;
+    }
+    let path = path.to_str().unwrap();
+    let variables = [("ZE_AREA_DRIVER", path), ("LEVEL_ZERO_CPU_REPORT", "1")];
+    let output = child::run("a_driver_works_without_a_loader", "find", &variables);
+    assert!(output.status.success(), "{output:?}");
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    assert!(out.contains(&format!("found: {path}")), "{out}");
+    assert!(err.contains("level-zero-cpu: nothing is live"), "{err}");
+}
+
 #[test]
 fn no_driver_at_all_says_what_was_tried_and_what_to_install() {
     if child::task().is_some() {

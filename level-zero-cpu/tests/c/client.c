@@ -2,6 +2,7 @@
  * Its first argument says which part to run. */
 #include "check.h"
 #include <pthread.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Memory of all kinds, contents through it, the ledger, errors. */
@@ -75,6 +76,7 @@ static void everything(void)
     IS(zeDeviceGetImageProperties(gpu.device, &images), ZE_RESULT_ERROR_UNSUPPORTED_FEATURE);
 
     close_gpu(&gpu);
+    IS(zeContextDestroy(gpu.context), ZE_RESULT_ERROR_INVALID_ARGUMENT);
     OK(zecpuLedger_call(gpu.driver, &ledger));
     CHECK(ledger.allocations == 0 && ledger.objects == 0);
 }
@@ -216,6 +218,18 @@ static void leave(int late)
     IS(zeMemFree(global.context, NULL), ZE_RESULT_ERROR_INVALID_NULL_POINTER);
 }
 
+/* A child that was forked ends as well. */
+static void fork_and_leave(void)
+{
+    leave(0);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        exit(0);
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 /* A loader may answer that it is gone. */
 static void *allocate_forever(void *of)
 {
@@ -300,6 +314,8 @@ int main(int argc, char **argv)
         leave(0);
     else if (strcmp(part, "leave_late") == 0)
         leave(1);
+    else if (strcmp(part, "fork_and_leave") == 0)
+        fork_and_leave();
     else if (strcmp(part, "busy_exit") == 0)
         busy_exit();
     else if (strcmp(part, "init_drivers") == 0)

@@ -25,8 +25,9 @@ pub(crate) fn library() -> PathBuf {
     })
 }
 
-/// Whether a sanitizer is built into the library: then only a program that has it too can load it.
-fn is_sanitized(library: &Path) -> bool {
+/// Whether a sanitizer is built into the library. Then no program can load it: those that have the
+/// sanitizer too keep it to themselves.
+pub(crate) fn is_sanitized(library: &Path) -> bool {
     let bytes = fs::read(library).unwrap();
     let marks: [&[u8]; 2] = [b"__asan_init", b"__tsan_init"];
     marks
@@ -76,8 +77,8 @@ fn obstacle() -> Option<(&'static str, String)> {
     static FOUND: OnceLock<Option<(&'static str, String)>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         if is_sanitized(&library()) {
-            let text = "C programs cannot load a library with a sanitizer";
-            return Some(("headers", text.to_owned()));
+            let text = "a library with a sanitizer cannot be loaded";
+            return Some(("loader", text.to_owned()));
         }
         let scratch = Scratch::new("obstacle");
         let compile = |source: &str, library: &[&str]| {
