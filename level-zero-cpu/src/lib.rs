@@ -77,24 +77,36 @@
 
 mod arena;
 mod arguments;
+mod atomics;
 mod command_list;
 mod config;
 mod context;
 mod device;
+mod doors;
 mod driver;
 mod entry;
 mod faults;
+mod file_memory;
 mod free_list;
 mod heap;
 mod instance;
+mod ipc;
+mod ipc_calls;
 mod ledger;
 mod memory;
 mod pattern;
+mod pin;
+mod regions;
 mod registry;
 mod signal;
+mod spans;
 mod stubs;
+mod system;
 mod table;
 mod transfer;
+mod twin;
+mod virtual_calls;
+mod virtual_memory;
 
 pub use config::{Config, ConfigError};
 pub use faults::CallRecord;

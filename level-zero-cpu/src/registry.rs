@@ -18,6 +18,7 @@ use crate::command_list::CommandList;
 use crate::context::Context;
 use crate::device::{Device, DeviceId};
 use crate::instance::Inner;
+use crate::virtual_memory::PhysicalMemory;
 
 /// An object that lives from a call that creates it to a call that destroys it.
 pub(crate) trait Kept: Sized + Send + Sync + 'static {
@@ -125,6 +126,8 @@ macro_rules! kept {
 kept! {
     Context: _ze_context_handle_t = |it| &it.inner, |_| None, |it| Some(&it.children);
     CommandList: _ze_command_list_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
+    PhysicalMemory: _ze_physical_mem_handle_t =
         |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
 }
 

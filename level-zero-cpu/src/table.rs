@@ -4,7 +4,7 @@ use level_zero_sys::Api;
 
 use crate::faults::Call;
 use crate::stubs::Stub;
-use crate::{command_list, context, device, driver, memory, stubs};
+use crate::{command_list, context, device, driver, ipc_calls, memory, stubs, virtual_calls};
 
 /// The stub for a call that is not there.
 macro_rules! stub {
@@ -124,31 +124,31 @@ static TABLE: Api = Api {
     zeKernelGetName: stub!(zeKernelGetName),
     zeKernelSetGlobalOffsetExp: None,
     zeKernelSchedulingHintExp: None,
-    zePhysicalMemCreate: stub!(zePhysicalMemCreate),
-    zePhysicalMemDestroy: stub!(zePhysicalMemDestroy),
+    zePhysicalMemCreate: virtual_calls::create,
+    zePhysicalMemDestroy: virtual_calls::destroy,
     zeMemAllocShared: memory::alloc_shared,
     zeMemAllocDevice: memory::alloc_device,
     zeMemAllocHost: memory::alloc_host,
     zeMemFree: memory::free,
     zeMemGetAllocProperties: memory::get_alloc_properties,
     zeMemGetAddressRange: memory::get_address_range,
-    zeMemGetIpcHandle: stub!(zeMemGetIpcHandle),
-    zeMemOpenIpcHandle: stub!(zeMemOpenIpcHandle),
-    zeMemCloseIpcHandle: stub!(zeMemCloseIpcHandle),
+    zeMemGetIpcHandle: ipc_calls::get,
+    zeMemOpenIpcHandle: ipc_calls::open,
+    zeMemCloseIpcHandle: ipc_calls::close,
     zeMemFreeExt: Some(memory::free_ext),
-    zeVirtualMemReserve: stub!(zeVirtualMemReserve),
-    zeVirtualMemFree: stub!(zeVirtualMemFree),
-    zeVirtualMemQueryPageSize: stub!(zeVirtualMemQueryPageSize),
-    zeVirtualMemMap: stub!(zeVirtualMemMap),
-    zeVirtualMemUnmap: stub!(zeVirtualMemUnmap),
-    zeVirtualMemSetAccessAttribute: stub!(zeVirtualMemSetAccessAttribute),
-    zeVirtualMemGetAccessAttribute: stub!(zeVirtualMemGetAccessAttribute),
+    zeVirtualMemReserve: virtual_calls::reserve,
+    zeVirtualMemFree: virtual_calls::free,
+    zeVirtualMemQueryPageSize: virtual_calls::query_page_size,
+    zeVirtualMemMap: virtual_calls::map,
+    zeVirtualMemUnmap: virtual_calls::unmap,
+    zeVirtualMemSetAccessAttribute: virtual_calls::set_access_attribute,
+    zeVirtualMemGetAccessAttribute: virtual_calls::get_access_attribute,
     zeInitDrivers: None,
     zeCommandListHostSynchronize: Some(command_list::host_synchronize),
-    zeMemPutIpcHandle: None,
-    zeMemGetIpcHandleFromFileDescriptorExp: None,
-    zeMemGetFileDescriptorFromIpcHandleExp: None,
-    zeMemSetAtomicAccessAttributeExp: None,
-    zeMemGetAtomicAccessAttributeExp: None,
+    zeMemPutIpcHandle: Some(ipc_calls::put),
+    zeMemGetIpcHandleFromFileDescriptorExp: Some(ipc_calls::from_file_descriptor),
+    zeMemGetFileDescriptorFromIpcHandleExp: Some(ipc_calls::get_file_descriptor),
+    zeMemSetAtomicAccessAttributeExp: Some(ipc_calls::set_atomic_access),
+    zeMemGetAtomicAccessAttributeExp: Some(ipc_calls::get_atomic_access),
     zeDeviceGetRootDevice: Some(device::get_root_device),
 };

@@ -7,7 +7,8 @@ use std::ffi::c_void;
 use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
-use crate::heap::Pin;
+use crate::pin::Pin;
+use crate::system::Access;
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
 /// does, or the program's own memory.
@@ -23,6 +24,12 @@ impl End {
         self.pointer
     }
 
+    fn is_writable(&self) -> bool {
+        self.pin
+            .as_ref()
+            .is_none_or(|pin| pin.access() == Access::Write)
+    }
+
     pub(crate) fn is_host_accessible(&self) -> bool {
         self.pin.as_ref().is_none_or(Pin::is_host_accessible)
     }
@@ -32,21 +39,43 @@ impl Context {
     /// The range in one live allocation of this context, or `INVALID_ARGUMENT`.
     pub(crate) fn pin(&self, pointer: *const c_void, size: usize) -> Outcome<Pin> {
         not_null(pointer)?;
-        let heap = self.inner.heap_of(pointer.addr());
-        heap.and_then(|heap| heap.pin(pointer.addr(), size, self.handle))
+        self.find_pin(pointer.addr(), size)
+            .flatten()
             .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
     }
 
+    /// `None` where no memory of the driver is, `Some(None)` where the range is not wholly in one
+    /// allocation of this context.
+    fn find_pin(&self, start: usize, size: usize) -> Option<Option<Pin>> {
+        if let Some(heap) = self.inner.heap_of(start) {
+            return Some(heap.pin(start, size, self.handle));
+        }
+        let region = self.inner.regions.find(start)?;
+        Some(region.pin(start, size, self.handle))
+    }
+
+    /// As [`end`](Self::end), for a range that is written: `INVALID_ARGUMENT` also if it is
+    /// read-only.
+    pub(crate) fn target(&self, pointer: *const c_void, size: usize) -> Outcome<End> {
+        let end = self.end(pointer, size)?;
+        if end.is_writable() {
+            Ok(end)
+        } else {
+            Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+        }
+    }
+
     /// The range as an end of a transfer: `INVALID_ARGUMENT` if it is neither wholly in one live
-    /// allocation of this context nor wholly outside of all memory of this driver.
+    /// allocation, or in mappings of one reservation, of this context nor wholly outside of all
+    /// memory of this driver, or if virtual memory there has no access.
     pub(crate) fn end(&self, pointer: *const c_void, size: usize) -> Outcome<End> {
         not_null(pointer)?;
         let start = pointer.addr();
         let end = start
             .checked_add(size)
             .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
-        if let Some(heap) = self.inner.heap_of(start) {
-            let pin = heap.pin(start, size, self.handle);
+        if let Some(pin) = self.find_pin(start, size) {
+            let pin = pin.filter(|pin| pin.access() != Access::None);
             let pin = pin.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
             return Ok(End {
                 pointer: pin.pointer(),
@@ -86,7 +115,7 @@ pub(crate) unsafe fn copy(
     if size == 0 {
         return Ok(());
     }
-    let to = context.end(target, size)?;
+    let to = context.target(target, size)?;
     let from = context.end(source, size)?;
     if overlap(target.addr(), source.addr(), size) {
         return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
@@ -129,7 +158,7 @@ pub(crate) unsafe fn fill(
     if size == 0 {
         return Ok(());
     }
-    let to = context.end(target, size)?;
+    let to = context.target(target, size)?;
     // SAFETY: both ends are valid: pinned, or the caller says so. `copy_to` lets the pattern lie in
     // the target.
     unsafe { from.pointer().copy_to(to.pointer(), pattern_size) };
@@ -266,7 +295,7 @@ pub(crate) unsafe fn copy_region(
     if to.width == 0 || to.height == 0 {
         return Ok(());
     }
-    let to_end = context.end(target.pointer, to.extent)?;
+    let to_end = context.target(target.pointer, to.extent)?;
     let from_end = context.end(source.pointer, from.extent)?;
     if regions_overlap(target.pointer.addr(), &to, source.pointer.addr(), &from) {
         return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
