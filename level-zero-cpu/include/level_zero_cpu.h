@@ -28,6 +28,8 @@ typedef struct _zecpu_ledger_t {
     uint64_t shared_bytes;
     uint64_t host_bytes;
     uint64_t reservations;  /* of virtual addresses */
+    uint64_t descriptors;   /* file descriptors that the driver keeps open for them */
+    uint64_t ipc_opened;    /* memory of other processes */
     uint64_t pending;       /* commands that are not done */
     uint64_t written_after_free; /* freed host memory that was written to; never goes down */
     uint64_t objects;       /* everything that has a handle to be destroyed, of every kind */
@@ -37,6 +39,7 @@ typedef struct _zecpu_ledger_t {
     uint64_t fences;
     uint64_t event_pools;
     uint64_t events;
+    uint64_t physical_memories;
 } zecpu_ledger_t;
 
 /* INVALID_NULL_POINTER for no ledger, INVALID_SIZE for a size below that of the field. */

@@ -10,11 +10,8 @@ use std::io;
 use std::sync::RwLock;
 
 use crate::registry::{read, write};
-
-#[cfg(target_os = "linux")]
-use linux as system;
-#[cfg(not(target_os = "linux"))]
-use unsupported as system;
+use crate::system::{self, Access, File};
+use crate::twin::Twin;
 
 /// Addresses of arenas are multiples of this, so that offsets have the alignment of addresses.
 const BASE_ALIGNMENT: usize = 2 << 20;
@@ -37,16 +34,30 @@ pub(crate) fn page() -> usize {
 }
 
 /// A range of addresses, unmapped in the end.
-struct Reservation {
+pub(crate) struct Reservation {
     address: usize,
     len: usize,
 }
 
 impl Reservation {
+    /// Addresses where the system likes.
+    pub(crate) fn new(len: usize) -> io::Result<Self> {
+        Ok(Self::adopt(system::reserve(len)?, len))
+    }
+
+    /// Those addresses and no others.
+    pub(crate) fn new_at(address: usize, len: usize) -> io::Result<Self> {
+        Ok(Self::adopt(system::reserve_at(address, len)?, len))
+    }
+
     /// Takes ownership of a mapping.
     fn adopt(address: usize, len: usize) -> Self {
         write(&RANGES).insert(address, address + len);
         Self { address, len }
+    }
+
+    pub(crate) fn address(&self) -> usize {
+        self.address
     }
 }
 
@@ -56,66 +67,62 @@ impl Drop for Reservation {
         write(&RANGES).remove(&self.address);
         // SAFETY:
         // - the mapping is this reservation's own, from `adopt`
-        // - it ends with its arena, of which nobody holds pointers: users' pointers end with the
-        //   instance, as `Instance` says
+        // - it ends with its arena or region, of which nobody holds pointers: users' pointers end
+        //   with the instance, as `Instance` says, or earlier; the driver's are pinned
         unsafe { system::unmap(self.address, self.len) };
     }
 }
 
+/// What is behind the addresses.
+enum Backing {
+    /// A file, mapped twice.
+    Device { twin: Twin, file: File },
+    /// Pages of the process.
+    Host { _reserved: Reservation },
+}
+
 /// The address space of one kind of memory.
 ///
-/// Invariant: `user..user + len` lies in `reserved`, is page-aligned, and `working..working + len`
-/// is mapped as long as `self` lives: in a second reservation for device memory, at `user` itself
-/// for the rest.
+/// Invariant: `user..user + len` and `working..working + len` are page-aligned and mapped as long
+/// as `self` lives: by the twin of device memory, in the reservation, where they are the same, for
+/// the rest.
 pub(crate) struct Arena {
     user: usize,
     working: usize,
     len: usize,
-    hidden: bool,
-    _reserved: Reservation,
-    _view: Option<Reservation>,
+    backing: Backing,
 }
 
 impl Arena {
     /// Memory that the host cannot touch at the addresses that users get.
     pub(crate) fn device(len: usize) -> io::Result<Self> {
-        let file = system::file(len)?;
-        let reserved = Self::reserve(len)?;
-        let user = reserved.address.next_multiple_of(BASE_ALIGNMENT);
-        // SAFETY: the range lies in `reserved`, which has room for `len` after rounding up, and
-        // nothing is there yet.
-        unsafe { system::map_file_without_access(&file, user, len) }?;
-        let view = Reservation::adopt(system::map_file(&file, len)?, len);
-        let working = view.address;
+        let file = File::create_arena(len)?;
+        let twin = Twin::new(len, BASE_ALIGNMENT, 0)?;
+        // SAFETY: nothing is there yet; the file is as long and stays so.
+        unsafe { twin.map(0, len, &file, 0) }?;
         Ok(Self {
-            user,
-            working,
+            user: twin.user(),
+            working: twin.working(0).addr(),
             len,
-            hidden: true,
-            _reserved: reserved,
-            _view: Some(view),
+            backing: Backing::Device { twin, file },
         })
     }
 
     /// Memory that the host can use once it is [opened](Self::open).
     pub(crate) fn host(len: usize) -> io::Result<Self> {
-        let reserved = Self::reserve(len)?;
+        let room = len
+            .checked_add(BASE_ALIGNMENT)
+            .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        let reserved = Reservation::new(room)?;
         let user = reserved.address.next_multiple_of(BASE_ALIGNMENT);
         Ok(Self {
             user,
             working: user,
             len,
-            hidden: false,
-            _reserved: reserved,
-            _view: None,
+            backing: Backing::Host {
+                _reserved: reserved,
+            },
         })
-    }
-
-    fn reserve(len: usize) -> io::Result<Reservation> {
-        let room = len
-            .checked_add(BASE_ALIGNMENT)
-            .ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        Ok(Reservation::adopt(system::reserve(room)?, room))
     }
 
     /// The first address that users get.
@@ -135,9 +142,12 @@ impl Arena {
         self.len
     }
 
-    /// Whether this is device memory.
-    pub(crate) fn is_hidden(&self) -> bool {
-        self.hidden
+    /// The addresses and the file of device memory.
+    pub(crate) fn hidden(&self) -> Option<(&Twin, &File)> {
+        match &self.backing {
+            Backing::Device { twin, file } => Some((twin, file)),
+            Backing::Host { .. } => None,
+        }
     }
 
     /// Where the driver reads and writes what users know as `base() + offset`. To be dereferenced
@@ -146,14 +156,11 @@ impl Arena {
         std::ptr::with_exposed_provenance_mut(self.working + offset)
     }
 
-    /// Gives the host access to pages.
+    /// Gives the host access to pages of host memory.
     pub(crate) fn open(&self, offset: usize, len: usize) -> io::Result<()> {
         self.check(offset, len);
-        if self.hidden {
-            return Ok(());
-        }
         // SAFETY: pages of this arena, by the check; more access breaks nothing.
-        unsafe { system::protect(self.user + offset, len, true) }
+        unsafe { system::protect(self.user + offset, len, Access::Write) }
     }
 
     /// Takes the host's access to pages away. They keep their content.
@@ -168,7 +175,7 @@ impl Arena {
     pub(crate) unsafe fn close(&self, offset: usize, len: usize) -> io::Result<()> {
         self.check(offset, len);
         // SAFETY: in this arena by the check; nobody uses it, as the caller says.
-        unsafe { system::protect(self.user + offset, len, false) }
+        unsafe { system::protect(self.user + offset, len, Access::None) }
     }
 
     /// Gives the memory behind pages back to the system; they read as zero.
@@ -178,12 +185,13 @@ impl Arena {
     /// The range is page-aligned and not allocated.
     pub(crate) unsafe fn discard(&self, offset: usize, len: usize) {
         self.check(offset, len);
-        if self.hidden {
-            // SAFETY: in this arena by the check; nobody uses it, as the caller says.
-            unsafe { system::discard_file(self.working + offset, len) };
-        } else {
-            // SAFETY: as above.
-            unsafe { system::discard_private(self.user + offset, len) };
+        match &self.backing {
+            // SAFETY: the file is mapped over all of it; nobody uses it, as the caller says.
+            Backing::Device { twin, .. } => unsafe { twin.discard(offset, len) },
+            Backing::Host { .. } => {
+                // SAFETY: in this arena by the check; nobody uses it, as the caller says.
+                unsafe { system::discard_private(self.user + offset, len) };
+            }
         }
     }
 
@@ -194,177 +202,4 @@ impl Arena {
             "outside of the arena"
         );
     }
-}
-
-#[cfg(target_os = "linux")]
-mod linux {
-    use std::io;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-    use std::ptr::{self, with_exposed_provenance_mut};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    pub(super) fn page() -> usize {
-        // Threads that find it 0 all ask, and are told the same.
-        static PAGE: AtomicUsize = AtomicUsize::new(0);
-        let known = PAGE.load(Ordering::Relaxed);
-        if known != 0 {
-            return known;
-        }
-        // SAFETY: no preconditions.
-        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
-        let size = usize::try_from(size).unwrap_or(4096);
-        PAGE.store(size, Ordering::Relaxed);
-        size
-    }
-
-    fn check(result: libc::c_int) -> io::Result<()> {
-        if result == 0 {
-            Ok(())
-        } else {
-            Err(io::Error::last_os_error())
-        }
-    }
-
-    fn mapped(address: *mut libc::c_void) -> io::Result<usize> {
-        if ptr::eq(address, libc::MAP_FAILED) {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(address.expose_provenance())
-        }
-    }
-
-    /// A file in memory of that length, sparse.
-    pub(super) fn file(len: usize) -> io::Result<OwnedFd> {
-        // SAFETY: the name is a C string; the flag is one that exists.
-        let fd = unsafe { libc::memfd_create(c"level-zero-cpu".as_ptr(), libc::MFD_CLOEXEC) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: just opened, and owned by nobody else.
-        let file = unsafe { OwnedFd::from_raw_fd(fd) };
-        let len = libc::off_t::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        // SAFETY: `file` is open.
-        check(unsafe { libc::ftruncate(file.as_raw_fd(), len) })?;
-        Ok(file)
-    }
-
-    /// Addresses without access.
-    pub(super) fn reserve(len: usize) -> io::Result<usize> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping at an address that the system picks touches no other.
-        mapped(unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) })
-    }
-
-    /// Replaces addresses by the file, without access.
-    ///
-    /// # Safety
-    ///
-    /// The range is the caller's own mapping, and nobody uses it.
-    pub(super) unsafe fn map_file_without_access(
-        file: &OwnedFd,
-        address: usize,
-        len: usize,
-    ) -> io::Result<()> {
-        let flags = libc::MAP_SHARED | libc::MAP_FIXED | libc::MAP_NORESERVE;
-        let address = with_exposed_provenance_mut(address);
-        // SAFETY: MAP_FIXED replaces what is there, which is the caller's own.
-        mapped(unsafe { libc::mmap(address, len, libc::PROT_NONE, flags, file.as_raw_fd(), 0) })
-            .map(drop)
-    }
-
-    /// Maps the file to be read and written.
-    pub(super) fn map_file(file: &OwnedFd, len: usize) -> io::Result<usize> {
-        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address that the system picks touches no other.
-        mapped(unsafe { libc::mmap(ptr::null_mut(), len, access, flags, file.as_raw_fd(), 0) })
-    }
-
-    /// # Safety
-    ///
-    /// The range is the caller's own mapping, and is used no more.
-    pub(super) unsafe fn unmap(address: usize, len: usize) {
-        // SAFETY: as the caller says.
-        unsafe { libc::munmap(with_exposed_provenance_mut(address), len) };
-    }
-
-    /// # Safety
-    ///
-    /// The range is the caller's own mapping; nobody uses it if access is taken away.
-    pub(super) unsafe fn protect(address: usize, len: usize, open: bool) -> io::Result<()> {
-        let access = if open {
-            libc::PROT_READ | libc::PROT_WRITE
-        } else {
-            libc::PROT_NONE
-        };
-        // SAFETY: as the caller says.
-        check(unsafe { libc::mprotect(with_exposed_provenance_mut(address), len, access) })
-    }
-
-    /// # Safety
-    ///
-    /// The range is the caller's own private mapping, and nobody uses it.
-    pub(super) unsafe fn discard_private(address: usize, len: usize) {
-        // SAFETY: as the caller says. A failure leaves the content, which costs memory only.
-        unsafe {
-            libc::madvise(
-                with_exposed_provenance_mut(address),
-                len,
-                libc::MADV_DONTNEED,
-            )
-        };
-    }
-
-    /// # Safety
-    ///
-    /// The range is the caller's own mapping of a file, and nobody uses it.
-    pub(super) unsafe fn discard_file(address: usize, len: usize) {
-        // SAFETY: as the caller says. A failure leaves the content, which costs memory only.
-        unsafe { libc::madvise(with_exposed_provenance_mut(address), len, libc::MADV_REMOVE) };
-    }
-}
-
-/// Other systems build, and have no instances.
-#[cfg(not(target_os = "linux"))]
-mod unsupported {
-    use std::io;
-
-    pub(super) struct NoFile;
-
-    fn unsupported<T>() -> io::Result<T> {
-        Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            "the CPU driver runs on Linux only",
-        ))
-    }
-
-    pub(super) fn page() -> usize {
-        4096
-    }
-
-    pub(super) fn file(_: usize) -> io::Result<NoFile> {
-        unsupported()
-    }
-
-    pub(super) fn reserve(_: usize) -> io::Result<usize> {
-        unsupported()
-    }
-
-    pub(super) fn map_file(_: &NoFile, _: usize) -> io::Result<usize> {
-        unsupported()
-    }
-
-    pub(super) unsafe fn map_file_without_access(_: &NoFile, _: usize, _: usize) -> io::Result<()> {
-        unsupported()
-    }
-
-    pub(super) unsafe fn unmap(_: usize, _: usize) {}
-
-    pub(super) unsafe fn protect(_: usize, _: usize, _: bool) -> io::Result<()> {
-        unsupported()
-    }
-
-    pub(super) unsafe fn discard_private(_: usize, _: usize) {}
-
-    pub(super) unsafe fn discard_file(_: usize, _: usize) {}
 }

@@ -335,7 +335,7 @@ pub(crate) unsafe extern "C" fn get_cache_properties(
     )
 }
 
-/// `zeDeviceGetExternalMemoryProperties`: nothing is imported or exported.
+/// `zeDeviceGetExternalMemoryProperties`: file descriptors of files in memory.
 pub(crate) unsafe extern "C" fn get_external_memory_properties(
     device: ze_device_handle_t,
     properties: *mut ze_device_external_memory_properties_t,
@@ -348,8 +348,8 @@ pub(crate) unsafe extern "C" fn get_external_memory_properties(
             let make = |stype, next| ze_device_external_memory_properties_t {
                 stype,
                 pNext: next,
-                memoryAllocationImportTypes: 0,
-                memoryAllocationExportTypes: 0,
+                memoryAllocationImportTypes: sys::ZE_EXTERNAL_MEMORY_TYPE_FLAG_OPAQUE_FD,
+                memoryAllocationExportTypes: sys::ZE_EXTERNAL_MEMORY_TYPE_FLAG_OPAQUE_FD,
                 imageImportTypes: 0,
                 imageExportTypes: 0,
             };

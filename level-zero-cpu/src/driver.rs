@@ -166,7 +166,7 @@ pub(crate) unsafe extern "C" fn get_properties(
     )
 }
 
-/// `zeDriverGetIpcProperties`: no memory can be shared with other processes yet.
+/// `zeDriverGetIpcProperties`: device memory can be shared with other processes.
 pub(crate) unsafe extern "C" fn get_ipc_properties(
     driver: ze_driver_handle_t,
     properties: *mut ze_driver_ipc_properties_t,
@@ -183,7 +183,7 @@ pub(crate) unsafe extern "C" fn get_ipc_properties(
             let filled = ze_driver_ipc_properties_t {
                 stype,
                 pNext: header.pNext.cast_mut(),
-                flags: 0,
+                flags: sys::ZE_IPC_PROPERTY_FLAG_MEMORY,
             };
             // SAFETY: as above.
             unsafe { write(properties, filled) }

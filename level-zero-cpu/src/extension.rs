@@ -24,6 +24,7 @@ use crate::fence::Fence;
 use crate::instance::Instance;
 use crate::ledger::{Kind, Ledger};
 use crate::registry;
+use crate::virtual_memory::PhysicalMemory;
 
 /// The function of a name.
 pub(crate) fn function(name: &CStr) -> Option<*mut c_void> {
@@ -84,6 +85,8 @@ c_ledger! {
         shared_bytes = |ledger| ledger.live_bytes(Kind::Shared),
         host_bytes = |ledger| ledger.live_bytes(Kind::Host),
         reservations = |ledger| ledger.reservations,
+        descriptors = |ledger| ledger.descriptors,
+        ipc_opened = |ledger| ledger.ipc_opened,
         pending = |ledger| ledger.pending,
         written_after_free = |ledger| usize::try_from(ledger.written_after_free).unwrap_or(usize::MAX),
     }
@@ -94,6 +97,7 @@ c_ledger! {
         fences: Fence,
         event_pools: EventPool,
         events: Event,
+        physical_memories: PhysicalMemory,
     }
 }
 

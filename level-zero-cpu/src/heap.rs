@@ -10,14 +10,19 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::arena::{Arena, page};
 use crate::config::Config;
 use crate::device::DeviceId;
+use crate::doors::Doors;
 use crate::free_list::FreeList;
+use crate::ipc::Export;
 use crate::ledger::{Kind, WriteAfterFree};
 use crate::pattern::Pattern;
+use crate::pin::{Hold, Pin};
 use crate::registry::lock;
 use crate::signal::Signal;
+use crate::system::Access;
 use crate::{FREED_BYTE, FRESH_BYTE};
 
 mod quarantine;
+mod sharing;
 
 use quarantine::{Held, Quarantine, Violations};
 
@@ -54,6 +59,8 @@ pub(crate) struct Allocation {
     users: u32,
     /// Freed as far as users can see; the last copy gives it back.
     dying: bool,
+    /// Other processes may open it: it is in `exports`.
+    exported: bool,
 }
 
 /// What the free list gave.
@@ -132,6 +139,10 @@ struct State {
     purging: bool,
     /// The number of threads that wait for `changed`.
     waiting: usize,
+    /// What other processes may open, by offset.
+    exports: BTreeMap<usize, Export>,
+    /// Freed, and still open in other processes: used again when they have closed it.
+    lent: Vec<(Allocation, Export)>,
 }
 
 /// One arena and what is in it.
@@ -146,6 +157,8 @@ pub(crate) struct Heap {
     state: Mutex<State>,
     /// The last pin of an allocation ended, or ranges came back to the free list.
     changed: Signal,
+    /// What kernels have access to.
+    doors: Doors,
 }
 
 impl Heap {
@@ -187,6 +200,8 @@ impl Heap {
             stale: 0,
             purging: false,
             waiting: 0,
+            exports: BTreeMap::new(),
+            lent: Vec::new(),
         };
         Ok(Self {
             kind,
@@ -198,6 +213,7 @@ impl Heap {
             budget,
             state: Mutex::new(state),
             changed: Signal::default(),
+            doors: Doors::default(),
         })
     }
 
@@ -242,6 +258,7 @@ impl Heap {
             taken,
             users: 0,
             dying: false,
+            exported: false,
         };
         lock(&self.state).live.insert(offset, allocation);
         Ok(address)
@@ -310,6 +327,7 @@ impl Heap {
 
     /// Makes all free that was kept back.
     fn flush(&self, state: &mut State) {
+        self.reclaim(state);
         for taken in std::mem::take(&mut state.unclosed) {
             self.give(state, taken);
         }
@@ -433,6 +451,9 @@ impl Heap {
     fn give_back(&self, allocation: &Allocation) {
         let taken = allocation.taken;
         let offset = allocation.address - self.arena.base();
+        if allocation.exported && self.lend(allocation) {
+            return;
+        }
         if self.ending != Ending::Trap {
             // SAFETY: open or device memory, in neither `live` nor the free list: nobody else uses
             // it, unless the program is in error.
@@ -549,14 +570,12 @@ impl Heap {
             return None;
         }
         allocation.users += 1;
-        Some(Pin {
-            heap: Arc::clone(self),
-            key,
-            pointer: self.arena.working(offset),
-        })
+        let pointer = self.arena.working(offset);
+        let hold = Hold::Heap(Arc::clone(self), key);
+        Some(Pin::new(pointer, Access::Write, hold))
     }
 
-    fn unpin(&self, key: usize) {
+    pub(crate) fn unpin(&self, key: usize) {
         let mut state = lock(&self.state);
         let Some(allocation) = state.live.get_mut(&key) else {
             return;
@@ -606,35 +625,6 @@ impl State {
     fn find_mut(&mut self, offset: usize) -> Option<(usize, &mut Allocation)> {
         let (start, allocation) = self.live.range_mut(..=offset).next_back()?;
         (offset - start < allocation.size && !allocation.dying).then_some((*start, allocation))
-    }
-}
-
-/// A range of an allocation that is not freed as long as this lives.
-pub(crate) struct Pin {
-    heap: Arc<Heap>,
-    key: usize,
-    pointer: *mut u8,
-}
-
-// SAFETY: the pointer is into the heap that it holds, which any thread may use; who reads and
-// writes through it answers for races as with any memory.
-unsafe impl Send for Pin {}
-
-impl Pin {
-    /// Valid for reads and writes of the range that was pinned, as long as `self` lives.
-    pub(crate) fn pointer(&self) -> *mut u8 {
-        self.pointer
-    }
-
-    /// Whether the host has access to it.
-    pub(crate) fn is_host_accessible(&self) -> bool {
-        !self.heap.arena.is_hidden()
-    }
-}
-
-impl Drop for Pin {
-    fn drop(&mut self) {
-        self.heap.unpin(self.key);
     }
 }
 

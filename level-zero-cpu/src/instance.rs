@@ -8,20 +8,25 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
+use crate::atomics::Atomics;
 use crate::call_log::Writer;
 use crate::command_list::CommandList;
 use crate::command_queue::CommandQueue;
 use crate::config::Config;
 use crate::context::Context;
 use crate::device::DeviceId;
+use crate::doors::Opened;
 use crate::event::Event;
 use crate::event_pool::EventPool;
 use crate::faults::{CallRecord, Calls};
 use crate::fence::Fence;
+use crate::file_memory::Origin;
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
+use crate::regions::{Region, Regions};
 use crate::registry::{self, Counts, Object, lock};
 use crate::report;
+use crate::virtual_memory::PhysicalMemory;
 
 /// A driver of its own: nothing that is done through it shows in another one.
 ///
@@ -43,6 +48,9 @@ pub(crate) struct Inner {
     shared: Arc<Heap>,
     /// One a root device, in their order.
     device_memory: Vec<Arc<Heap>>,
+    /// Memory that lies in no heap.
+    pub(crate) regions: Regions,
+    pub(crate) atomics: Atomics,
 }
 
 static GLOBAL: Mutex<Option<&'static io::Result<Instance>>> = Mutex::new(None);
@@ -82,6 +90,32 @@ impl Inner {
     /// The memory that an address lies in.
     pub(crate) fn heap_of(&self, address: usize) -> Option<&Arc<Heap>> {
         self.heaps().find(|heap| heap.contains(address))
+    }
+
+    /// Gives kernels access to all memory of a kind at the addresses of users, until the guard
+    /// drops: for kernels that go where pointers in memory lead them. Host and shared memory is
+    /// accessible anyway.
+    #[allow(dead_code, reason = "for launches of kernels")]
+    pub(crate) fn open_all_for_kernels(&self, kind: Kind) -> Outcome<Opened> {
+        let mut opened = Opened::default();
+        if kind != Kind::Device {
+            return Ok(opened);
+        }
+        for heap in &self.device_memory {
+            opened.join(heap.open_all()?);
+        }
+        for region in self.regions.all() {
+            match region {
+                Region::File(memory) => opened.join(memory.open()?),
+                Region::Virtual(memory) => {
+                    for pin in memory.pin_all() {
+                        opened.join(pin.open_for_kernels()?);
+                        opened.keep(pin);
+                    }
+                }
+            }
+        }
+        Ok(opened)
     }
 
     pub(crate) fn next_serial(&self) -> u64 {
@@ -147,6 +181,8 @@ impl Instance {
                 host,
                 shared,
                 device_memory,
+                regions: Regions::default(),
+                atomics: Atomics::default(),
                 config: config.clone(),
             }
         });
@@ -209,6 +245,41 @@ impl Instance {
                 serial: allocation.serial,
             }));
         }
+        let physical_memories = self.0.counts.of::<PhysicalMemory>();
+        let (mut reservations, mut ipc_opened, mut descriptors) = (0, 0, physical_memories);
+        let (mut ipc_exported, mut ipc_lent) = (0, 0);
+        for heap in self.0.heaps() {
+            let (exported, lent) = heap.exports();
+            ipc_exported += exported;
+            ipc_lent += lent;
+        }
+        for region in self.0.regions.all() {
+            let memory = match region {
+                Region::Virtual(_) => {
+                    reservations += 1;
+                    continue;
+                }
+                Region::File(memory) => memory,
+            };
+            descriptors += 1;
+            ipc_exported += memory.exports();
+            if memory.origin == Origin::Ipc {
+                ipc_opened += 1;
+                continue;
+            }
+            allocations.push(LiveAllocation {
+                address: memory.address,
+                size: memory.size,
+                kind: Kind::Device,
+                device: Some(memory.device.root),
+                sub_device: memory.device.sub,
+                ordinal: 0,
+                alignment: memory.alignment,
+                context: memory.context,
+                orphaned: !registry::is_context(memory.context),
+                serial: memory.serial,
+            });
+        }
         allocations.sort_by_key(|allocation| allocation.serial);
         let (mut written_after_free, mut writes_after_free) = self.0.host.written_after_free();
         let (more, first) = self.0.shared.written_after_free();
@@ -223,7 +294,12 @@ impl Instance {
             event_pools: self.0.counts.of::<EventPool>(),
             events: self.0.counts.of::<Event>(),
             pending: self.0.pending.load(Ordering::Relaxed),
-            reservations: 0,
+            reservations,
+            physical_memories,
+            ipc_exported,
+            ipc_opened,
+            ipc_lent,
+            descriptors: descriptors + ipc_exported + ipc_lent,
             written_after_free,
             writes_after_free,
         }

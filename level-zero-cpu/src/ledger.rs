@@ -47,8 +47,21 @@ pub struct Ledger {
     pub events: usize,
     /// The number of commands that were given to queues and immediate lists and are not done.
     pub pending: usize,
-    /// The number of live reservations of addresses; none yet, for virtual memory is not offered.
+    /// The number of live reservations of addresses.
     pub reservations: usize,
+    /// The number of live objects of physical memory.
+    pub physical_memories: usize,
+    /// The number of allocations that other processes may open: with a handle that was neither put
+    /// back nor freed with the allocation, or put back and still open somewhere.
+    pub ipc_exported: usize,
+    /// The number of openings of memory of other processes, or of this one.
+    pub ipc_opened: usize,
+    /// The number of allocations that were freed and are still open in other processes, so that
+    /// their memory is not used again yet. They do not count as live.
+    pub ipc_lent: usize,
+    /// The number of file descriptors that the driver holds for all of these, and for allocations
+    /// that were imported or are to be exported.
+    pub descriptors: usize,
     /// The number of freed host and shared allocations that were written to while they were kept back; see
     /// [`Config::trap_freed`](crate::Config::trap_freed). It never goes down.
     pub written_after_free: u64,
@@ -105,6 +118,10 @@ impl Ledger {
             && self.events == 0
             && self.pending == 0
             && self.reservations == 0
+            && self.physical_memories == 0
+            && self.ipc_exported == 0
+            && self.ipc_opened == 0
+            && self.descriptors == self.ipc_lent
             && self.written_after_free == 0
     }
 
@@ -138,6 +155,15 @@ impl fmt::Display for Ledger {
             self.events,
             self.pending
         )?;
+        let others = [
+            (self.physical_memories, "objects of physical memory"),
+            (self.ipc_exported, "IPC handles"),
+            (self.ipc_opened, "opened IPC handles"),
+            (self.descriptors, "file descriptors"),
+        ];
+        for (count, what) in others.into_iter().filter(|other| other.0 > 0) {
+            write!(f, ", {count} {what}")?;
+        }
         if self.written_after_free > 0 {
             write!(f, ", {} writes after free", self.written_after_free)?;
         }

@@ -3,23 +3,30 @@
 
 use level_zero_sys::{
     self as sys, ze_context_handle_t, ze_device_handle_t, ze_device_mem_alloc_desc_t,
-    ze_host_mem_alloc_desc_t, ze_memory_allocation_properties_t, ze_memory_free_ext_desc_t,
-    ze_relaxed_allocation_limits_exp_desc_t, ze_result_t,
+    ze_external_memory_export_desc_t, ze_external_memory_export_fd_t,
+    ze_external_memory_import_fd_t, ze_host_mem_alloc_desc_t, ze_memory_allocation_properties_t,
+    ze_memory_free_ext_desc_t, ze_relaxed_allocation_limits_exp_desc_t, ze_result_t,
 };
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Arc;
 
 use crate::arena::page;
 use crate::arguments::{
-    Outcome, descriptor, flags, header, ignore_extensions, no_extensions, not_null, read, walk,
-    write, write_optional,
+    Outcome, descriptor, flags, header, no_extensions, not_null, read, walk, write, write_optional,
 };
 use crate::context::Context;
 use crate::device::DeviceId;
 use crate::entry::on_context;
 use crate::faults::Call;
-use crate::heap::{Allocation, FreePolicy, NotFreed, Refusal, Request};
+use crate::file_memory::{FileMemory, Origin, Wish};
+use crate::heap::{FreePolicy, NotFreed, Refusal, Request};
+use crate::ipc_calls;
 use crate::ledger::Kind;
+use crate::pattern::Pattern;
+use crate::regions::Region;
+use crate::system::File;
+use crate::virtual_memory::PAGE;
 
 const DEVICE_FLAGS: u32 = sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_CACHED
     | sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_UNCACHED
@@ -29,11 +36,28 @@ const HOST_FLAGS: u32 = sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_CACHED
     | sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_WRITE_COMBINED
     | sys::ZE_HOST_MEM_ALLOC_FLAG_BIAS_INITIAL_PLACEMENT;
 
+const EXTERNAL_TYPES: u32 = 2 * sys::ZE_EXTERNAL_MEMORY_TYPE_FLAG_D3D12_RESOURCE - 1;
+
 /// What the descriptors of an allocation say.
 #[derive(Default)]
 struct Descriptors {
     ordinal: u32,
     relaxed: bool,
+    /// Whether a descriptor of a file is to be had.
+    export: bool,
+    /// The descriptor of the file that is to be the memory.
+    import: Option<i32>,
+}
+
+/// The one type of external memory that there is: `UNSUPPORTED_ENUMERATION` for others that the
+/// API knows.
+fn only_descriptors(types: u32) -> Outcome {
+    flags(types, EXTERNAL_TYPES)?;
+    if types & !sys::ZE_EXTERNAL_MEMORY_TYPE_FLAG_OPAQUE_FD == 0 {
+        Ok(())
+    } else {
+        Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ENUMERATION)
+    }
 }
 
 impl Descriptors {
@@ -44,6 +68,7 @@ impl Descriptors {
         mut self,
         context: &Context,
         desc: *const ze_device_mem_alloc_desc_t,
+        external: bool,
     ) -> Outcome<Self> {
         // SAFETY: as the caller says.
         let desc = unsafe { descriptor(desc, sys::ZE_STRUCTURE_TYPE_DEVICE_MEM_ALLOC_DESC) }?;
@@ -54,7 +79,7 @@ impl Descriptors {
         }
         self.ordinal = desc.ordinal;
         // SAFETY: as the caller says.
-        unsafe { self.extensions(context, desc.pNext) }?;
+        unsafe { self.extensions(context, desc.pNext, external) }?;
         Ok(self)
     }
 
@@ -70,34 +95,96 @@ impl Descriptors {
         let desc = unsafe { descriptor(desc, sys::ZE_STRUCTURE_TYPE_HOST_MEM_ALLOC_DESC) }?;
         flags(desc.flags, HOST_FLAGS)?;
         // SAFETY: as the caller says.
-        unsafe { self.extensions(context, desc.pNext) }?;
+        unsafe { self.extensions(context, desc.pNext, false) }?;
         Ok(self)
     }
 
     /// # Safety
     ///
     /// `next` is null or a chain of structures of the API.
-    unsafe fn extensions(&mut self, context: &Context, next: *const c_void) -> Outcome {
+    unsafe fn extensions(
+        &mut self,
+        context: &Context,
+        next: *const c_void,
+        external: bool,
+    ) -> Outcome {
+        let relaxed_limits = context.inner.config.relaxed_limits;
         let visit = |stype, structure: *const c_void| {
-            let relaxed = sys::ZE_STRUCTURE_TYPE_RELAXED_ALLOCATION_LIMITS_EXP_DESC;
-            // What is not known may ask for anything, memory of another process say: to ignore
-            // it would be to do something else.
-            if stype != relaxed || !context.inner.config.relaxed_limits {
-                return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+            match stype {
+                sys::ZE_STRUCTURE_TYPE_RELAXED_ALLOCATION_LIMITS_EXP_DESC if relaxed_limits => {
+                    let structure = structure.cast::<ze_relaxed_allocation_limits_exp_desc_t>();
+                    // SAFETY: a structure has the type that its `stype` says.
+                    let desc = unsafe { read(structure) }?;
+                    flags(
+                        desc.flags,
+                        sys::ZE_RELAXED_ALLOCATION_LIMITS_EXP_FLAG_MAX_SIZE,
+                    )?;
+                    self.relaxed |= desc.flags != 0;
+                }
+                sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_DESC if external => {
+                    let structure = structure.cast::<ze_external_memory_export_desc_t>();
+                    // SAFETY: as above.
+                    let desc = unsafe { read(structure) }?;
+                    only_descriptors(desc.flags)?;
+                    self.export |= desc.flags != 0;
+                }
+                sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMPORT_FD if external => {
+                    let structure = structure.cast::<ze_external_memory_import_fd_t>();
+                    // SAFETY: as above.
+                    let desc = unsafe { read(structure) }?;
+                    only_descriptors(desc.flags)?;
+                    if desc.flags == 0 || self.import.replace(desc.fd).is_some() {
+                        return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+                    }
+                }
+                sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_IMPORT_WIN32 if external => {
+                    return Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ENUMERATION);
+                }
+                // A hint that changes nothing here: there is no compression.
+                sys::ZE_STRUCTURE_TYPE_MEMORY_COMPRESSION_HINTS_EXT_DESC => {
+                    let structure = structure.cast::<sys::ze_memory_compression_hints_ext_desc_t>();
+                    // SAFETY: as above.
+                    let desc = unsafe { read(structure) }?;
+                    flags(
+                        desc.flags,
+                        sys::ZE_MEMORY_COMPRESSION_HINTS_EXT_FLAG_COMPRESSED
+                            | sys::ZE_MEMORY_COMPRESSION_HINTS_EXT_FLAG_UNCOMPRESSED,
+                    )?;
+                }
+                // What is not known may ask for anything: to ignore it would be to do something
+                // else.
+                _ => return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
             }
-            let structure = structure.cast::<ze_relaxed_allocation_limits_exp_desc_t>();
-            // SAFETY: a structure has the type that its `stype` says.
-            let desc = unsafe { read(structure) }?;
-            flags(
-                desc.flags,
-                sys::ZE_RELAXED_ALLOCATION_LIMITS_EXP_FLAG_MAX_SIZE,
-            )?;
-            self.relaxed |= desc.flags != 0;
             Ok(())
         };
         // SAFETY: as the caller says.
         unsafe { walk(next, visit) }
     }
+}
+
+/// Device memory that is imported, or is to be exported.
+fn external(context: &Context, descriptors: &Descriptors, mut wish: Wish) -> Outcome<FileMemory> {
+    let refused = sys::ZE_RESULT_ERROR_INVALID_ARGUMENT;
+    let Some(fd) = descriptors.import else {
+        let heap = context.inner.heap(Kind::Device, Some(wish.device))?;
+        let pattern = Pattern::new(context.inner.config.fill_limit);
+        return FileMemory::allocate(heap, &wish, pattern);
+    };
+    if descriptors.export {
+        return Err(refused);
+    }
+    wish.origin = Origin::Import;
+    let file = File::duplicate(fd).map_err(|_| refused)?;
+    // A file that gets shorter would take the pages away under a copy. In the memory of a device
+    // lies more than one allocation.
+    if !file.is_fixed() || file.is_arena() {
+        return Err(refused);
+    }
+    let identity = file.identity().map_err(|_| refused)?;
+    if wish.size as u64 > identity.len {
+        return Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_SIZE);
+    }
+    FileMemory::new(file, &wish)
 }
 
 /// The part that the three kinds have in common.
@@ -120,6 +207,22 @@ unsafe fn allocate(
     }
     if alignment != 0 && !alignment.is_power_of_two() {
         return Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ALIGNMENT);
+    }
+    if let Some(device) = device.filter(|_| descriptors.export || descriptors.import.is_some()) {
+        let wish = Wish {
+            origin: Origin::Export,
+            offset: 0,
+            size,
+            alignment: alignment.max(1),
+            context: context.handle,
+            device,
+            serial: inner.next_serial(),
+        };
+        let memory = external(context, descriptors, wish)?;
+        let address = memory.address;
+        inner.regions.add(Region::File(Arc::new(memory)));
+        // SAFETY: as the caller says.
+        return unsafe { write(pointer, ptr::with_exposed_provenance_mut(address)) };
     }
     let request = Request {
         size,
@@ -145,7 +248,10 @@ unsafe fn allocate(
     unsafe { write(pointer, ptr::with_exposed_provenance_mut(address)) }
 }
 
-/// `zeMemAllocDevice`
+/// `zeMemAllocDevice`, also of memory to be exported as a file descriptor, or imported from one: a
+/// file in memory that is sealed against shrinking and was opened for writing, else
+/// `INVALID_ARGUMENT`. The descriptor stays the caller's. A size above that of the file is
+/// `UNSUPPORTED_SIZE`.
 pub(crate) unsafe extern "C" fn alloc_device(
     context: ze_context_handle_t,
     desc: *const ze_device_mem_alloc_desc_t,
@@ -161,7 +267,7 @@ pub(crate) unsafe extern "C" fn alloc_device(
             let device = Some(context.device(device)?);
             not_null(pointer)?;
             // SAFETY: the caller keeps the contract of the C call.
-            let descriptors = unsafe { Descriptors::default().device(context, desc) }?;
+            let descriptors = unsafe { Descriptors::default().device(context, desc, true) }?;
             let layout = (size, alignment);
             // SAFETY: as above; not null.
             unsafe { allocate(context, Kind::Device, device, &descriptors, layout, pointer) }
@@ -190,7 +296,8 @@ pub(crate) unsafe extern "C" fn alloc_shared(
             };
             not_null(pointer)?;
             // SAFETY: the caller keeps the contract of the C call.
-            let descriptors = unsafe { Descriptors::default().device(context, device_desc) }?;
+            let descriptors =
+                unsafe { Descriptors::default().device(context, device_desc, false) }?;
             // SAFETY: as above.
             let descriptors = unsafe { descriptors.host(context, host_desc) }?;
             let layout = (size, alignment);
@@ -224,9 +331,20 @@ pub(crate) unsafe extern "C" fn alloc_host(
 
 fn release(context: &Context, pointer: *const c_void, policy: FreePolicy) -> Outcome {
     not_null(pointer)?;
-    let heap = context.inner.heap_of(pointer.addr());
-    let heap = heap.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
-    heap.free(pointer.addr(), context.handle, policy)
+    let address = pointer.addr();
+    let Some(heap) = context.inner.heap_of(address) else {
+        return match context.inner.regions.find(address) {
+            Some(Region::File(memory))
+                if memory.context == context.handle
+                    && memory.address == address
+                    && memory.origin != Origin::Ipc =>
+            {
+                ipc_calls::end(context, memory, policy)
+            }
+            _ => Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
+        };
+    };
+    heap.free(address, context.handle, policy)
         .map_err(|reason| match reason {
             NotFreed::Unknown => sys::ZE_RESULT_ERROR_INVALID_ARGUMENT,
             NotFreed::Busy => sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE,
@@ -275,15 +393,110 @@ pub(crate) unsafe extern "C" fn free_ext(
     })
 }
 
-/// The live allocation of a context that holds an address.
-fn find(context: &Context, pointer: *const c_void) -> Option<(Kind, Allocation)> {
-    let heap = context.inner.heap_of(pointer.addr())?;
-    let allocation = heap.find(pointer.addr())?;
-    (allocation.context == context.handle).then_some((heap.kind, allocation))
+/// What queries say of memory.
+#[derive(Clone)]
+struct Found {
+    kind: Kind,
+    address: usize,
+    size: usize,
+    serial: u64,
+    device: Option<DeviceId>,
+    page: usize,
+    /// Of memory with a file.
+    file: Option<Arc<FileMemory>>,
 }
 
-/// `zeMemGetAllocProperties`: what is not in a live allocation of this context is of unknown type,
-/// without an identifier or device.
+/// The memory of a context that holds an address: a live allocation, opened memory, or a
+/// reservation where something is mapped.
+fn find(context: &Context, pointer: *const c_void) -> Option<Found> {
+    let address = pointer.addr();
+    if let Some(heap) = context.inner.heap_of(address) {
+        let allocation = heap.find(address)?;
+        return (allocation.context == context.handle).then_some(Found {
+            kind: heap.kind,
+            address: allocation.address,
+            size: allocation.size,
+            serial: allocation.serial,
+            device: allocation.device,
+            page: page(),
+            file: None,
+        });
+    }
+    match context.inner.regions.find(address)? {
+        Region::File(memory) => {
+            (memory.context == context.handle && memory.holds(address)).then(|| Found {
+                kind: Kind::Device,
+                address: memory.address,
+                size: memory.size,
+                serial: memory.serial,
+                device: Some(memory.device),
+                page: page(),
+                file: Some(memory),
+            })
+        }
+        Region::Virtual(memory) if memory.context == context.handle => {
+            let device = memory.device_at(address)?;
+            Some(Found {
+                kind: Kind::Device,
+                address: memory.start(),
+                size: memory.size(),
+                serial: memory.serial,
+                device: Some(device),
+                page: PAGE,
+                file: None,
+            })
+        }
+        Region::Virtual(_) => None,
+    }
+}
+
+impl Context {
+    /// The number of the memory that a range lies in, or `INVALID_ARGUMENT`.
+    pub(crate) fn serial_of(&self, pointer: *const c_void, size: usize) -> Outcome<u64> {
+        let found = find(self, pointer);
+        let found = found.filter(|it| size <= it.size - (pointer.addr() - it.address));
+        found
+            .map(|it| it.serial)
+            .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+    }
+}
+
+/// Fills the structures below the properties of an allocation: a descriptor of its file, for the
+/// caller to close, in `ze_external_memory_export_fd_t`; `INVALID_ARGUMENT` unless it was allocated
+/// to be exported so. Other structures stay as they are.
+///
+/// # Safety
+///
+/// `next` is null or a chain of structures of the API.
+unsafe fn fill_extensions(found: Option<&Found>, next: *const c_void) -> Outcome {
+    let fill = |stype, structure: *const c_void| {
+        match stype {
+            sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_FD => {
+                let structure = structure
+                    .cast::<ze_external_memory_export_fd_t>()
+                    .cast_mut();
+                // SAFETY: a structure has the type that its `stype` says.
+                let asked = unsafe { read(structure) }?;
+                only_descriptors(asked.flags)?;
+                let file = found.and_then(|found| found.file.as_ref());
+                let file = file.filter(|file| asked.flags != 0 && file.origin == Origin::Export);
+                let file = file.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
+                let fd = file.descriptor()?;
+                // SAFETY: as above; a chain of properties is in and out.
+                unsafe { write(structure, ze_external_memory_export_fd_t { fd, ..asked }) }
+            }
+            sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_WIN32 => {
+                Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ENUMERATION)
+            }
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: as the caller says.
+    unsafe { walk(next, fill) }
+}
+
+/// `zeMemGetAllocProperties`: what is not in memory of this context is of unknown type, without an
+/// identifier or device.
 pub(crate) unsafe extern "C" fn get_alloc_properties(
     context: ze_context_handle_t,
     pointer: *const c_void,
@@ -298,17 +511,17 @@ pub(crate) unsafe extern "C" fn get_alloc_properties(
             let stype = sys::ZE_STRUCTURE_TYPE_MEMORY_ALLOCATION_PROPERTIES;
             // SAFETY: the caller keeps the contract of the C call.
             let header = unsafe { header(properties, &[stype]) }?;
-            // SAFETY: as above.
-            unsafe { ignore_extensions(header.pNext) }?;
             let found = find(context, pointer);
+            // SAFETY: as above.
+            unsafe { fill_extensions(found.as_ref(), header.pNext) }?;
             let (type_, id, page) = match &found {
-                Some((kind, allocation)) => {
-                    let type_ = match kind {
+                Some(found) => {
+                    let type_ = match found.kind {
                         Kind::Host => sys::ZE_MEMORY_TYPE_HOST,
                         Kind::Device => sys::ZE_MEMORY_TYPE_DEVICE,
                         Kind::Shared => sys::ZE_MEMORY_TYPE_SHARED,
                     };
-                    (type_, allocation.serial, page() as u64)
+                    (type_, found.serial, found.page as u64)
                 }
                 None => (sys::ZE_MEMORY_TYPE_UNKNOWN, 0, 0),
             };
@@ -322,7 +535,7 @@ pub(crate) unsafe extern "C" fn get_alloc_properties(
             };
             // SAFETY: as above.
             unsafe { write(properties, filled) }?;
-            let owner = found.and_then(|(_, allocation)| allocation.device);
+            let owner = found.and_then(|found| found.device);
             let owner = owner.map_or(0, |owner| context.inner.device_handle(owner));
             // SAFETY: as above.
             unsafe { write_optional(device, ptr::without_provenance_mut(owner)) };
@@ -331,7 +544,8 @@ pub(crate) unsafe extern "C" fn get_alloc_properties(
     )
 }
 
-/// `zeMemGetAddressRange`: `INVALID_ARGUMENT` outside of the live allocations of this context.
+/// `zeMemGetAddressRange`: `INVALID_ARGUMENT` outside of the memory of this context. Where memory is
+/// mapped in a reservation, the range is that of the reservation.
 pub(crate) unsafe extern "C" fn get_address_range(
     context: ze_context_handle_t,
     pointer: *const c_void,
@@ -343,12 +557,11 @@ pub(crate) unsafe extern "C" fn get_address_range(
         context,
         |context| {
             not_null(pointer)?;
-            let (_, allocation) =
-                find(context, pointer).ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
+            let found = find(context, pointer).ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
             // SAFETY: the caller keeps the contract of the C call.
-            unsafe { write_optional(base, ptr::with_exposed_provenance_mut(allocation.address)) };
+            unsafe { write_optional(base, ptr::with_exposed_provenance_mut(found.address)) };
             // SAFETY: as above.
-            unsafe { write_optional(size, allocation.size) };
+            unsafe { write_optional(size, found.size) };
             Ok(())
         },
     )

@@ -1,7 +1,10 @@
 //! What fresh and freed memory is filled with, and where.
 #![allow(unsafe_code, reason = "writes and compares memory")]
 
-use crate::FREED_BYTE;
+use std::io;
+
+use crate::system::File;
+use crate::{FREED_BYTE, FRESH_BYTE};
 
 /// What holds the pattern at each end of an allocation that is too large to be filled.
 const ENDS: usize = 4 << 10;
@@ -40,6 +43,18 @@ impl Pattern {
             // SAFETY: as above; no reference to it exists, for the caller alone uses it.
             unsafe { part.write_bytes(byte, len) };
         }
+    }
+
+    /// Writes the pattern of fresh memory into a file of `len` bytes.
+    pub(crate) fn write_file(self, file: &File, len: usize) -> io::Result<()> {
+        let block = [FRESH_BYTE; BLOCK];
+        for (offset, len) in self.parts(len) {
+            for at in (offset..offset + len).step_by(BLOCK) {
+                let size = (offset + len - at).min(BLOCK);
+                file.write_at(&block[..size], at as u64)?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the pattern of freed memory, written before, is still whole.

@@ -22,6 +22,7 @@ use crate::event::Event;
 use crate::event_pool::EventPool;
 use crate::fence::Fence;
 use crate::instance::Inner;
+use crate::virtual_memory::PhysicalMemory;
 
 /// An object that lives from a call that creates it to a call that destroys it.
 pub(crate) trait Kept: Sized + Send + Sync + 'static {
@@ -149,6 +150,8 @@ kept! {
         |it| &it.context.inner, |it| Some(&it.context.children), |it| Some(&it.children);
     Event: _ze_event_handle_t =
         |it| &it.pool.context.inner, |it| Some(&it.pool.children), |_| None;
+    PhysicalMemory: _ze_physical_mem_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
 }
 
 /// A quarter of the address space up: no mapping lies there on a 64-bit system, so that a program

@@ -31,7 +31,9 @@ impl WriteTimestamp {
 
 impl Work for WriteTimestamp {
     fn prepare(&self) -> Outcome<Box<dyn Job>> {
-        Ok(Box::new(WriteTimestampJob(self.0.end(size_of::<u64>())?)))
+        Ok(Box::new(WriteTimestampJob(
+            self.0.target(size_of::<u64>())?,
+        )))
     }
 }
 
@@ -95,7 +97,7 @@ impl Work for QueryTimestamps {
         Ok(Box::new(QueryTimestampsJob {
             events: events.collect::<Outcome<_>>()?,
             context: Arc::clone(&self.target.context),
-            target: self.target.end(target)?,
+            target: self.target.target(target)?,
             address: self.target.pointer.expose_provenance(),
             offsets: offsets
                 .map(|offsets| offsets.end(count * size_of::<usize>()))
@@ -134,7 +136,7 @@ impl Job for QueryTimestampsJob {
             let address = address.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
             let pointer = std::ptr::with_exposed_provenance::<c_void>(address);
             let size = size_of::<ze_kernel_timestamp_result_t>();
-            let end = self.context.end(pointer, size)?;
+            let end = self.context.target(pointer, size)?;
             let slot = end.pointer().cast::<ze_kernel_timestamp_result_t>();
             // SAFETY: the end has room for one; alignment does not matter to an unaligned write.
             unsafe { slot.write_unaligned(times) };

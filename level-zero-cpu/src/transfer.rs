@@ -13,7 +13,8 @@ use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
 use crate::engine::{Job, Nothing, Work};
-use crate::heap::Pin;
+use crate::pin::Pin;
+use crate::system::Access;
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
 /// does, or the program's own memory.
@@ -42,6 +43,12 @@ impl End {
         self.pointer
     }
 
+    fn is_writable(&self) -> bool {
+        self.pin
+            .as_ref()
+            .is_none_or(|pin| pin.access() == Access::Write)
+    }
+
     pub(crate) fn is_host_accessible(&self) -> bool {
         self.pin.as_ref().is_none_or(Pin::is_host_accessible)
     }
@@ -51,21 +58,43 @@ impl Context {
     /// The range in one live allocation of this context, or `INVALID_ARGUMENT`.
     pub(crate) fn pin(&self, pointer: *const c_void, size: usize) -> Outcome<Pin> {
         not_null(pointer)?;
-        let heap = self.inner.heap_of(pointer.addr());
-        heap.and_then(|heap| heap.pin(pointer.addr(), size, self.handle))
+        self.find_pin(pointer.addr(), size)
+            .flatten()
             .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
     }
 
+    /// `None` where no memory of the driver is, `Some(None)` where the range is not wholly in one
+    /// allocation of this context.
+    fn find_pin(&self, start: usize, size: usize) -> Option<Option<Pin>> {
+        if let Some(heap) = self.inner.heap_of(start) {
+            return Some(heap.pin(start, size, self.handle));
+        }
+        let region = self.inner.regions.find(start)?;
+        Some(region.pin(start, size, self.handle))
+    }
+
+    /// As [`end`](Self::end), for a range that is written: `INVALID_ARGUMENT` also if it is
+    /// read-only.
+    pub(crate) fn target(&self, pointer: *const c_void, size: usize) -> Outcome<End> {
+        let end = self.end(pointer, size)?;
+        if end.is_writable() {
+            Ok(end)
+        } else {
+            Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)
+        }
+    }
+
     /// The range as an end of a transfer: `INVALID_ARGUMENT` if it is neither wholly in one live
-    /// allocation of this context nor wholly outside of all memory of this driver.
+    /// allocation, or in mappings of one reservation, of this context nor wholly outside of all
+    /// memory of this driver, or if virtual memory there has no access.
     pub(crate) fn end(&self, pointer: *const c_void, size: usize) -> Outcome<End> {
         not_null(pointer)?;
         let start = pointer.addr();
         let end = start
             .checked_add(size)
             .ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
-        if let Some(heap) = self.inner.heap_of(start) {
-            let pin = heap.pin(start, size, self.handle);
+        if let Some(pin) = self.find_pin(start, size) {
+            let pin = pin.filter(|pin| pin.access() != Access::None);
             let pin = pin.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
             return Ok(End::from(pin));
         }
@@ -107,6 +136,11 @@ impl Place {
     pub(crate) fn end(&self, size: usize) -> Outcome<End> {
         self.context.end(self.pointer, size)
     }
+
+    /// As [`end`](Self::end), to be written.
+    pub(crate) fn target(&self, size: usize) -> Outcome<End> {
+        self.context.target(self.pointer, size)
+    }
 }
 
 /// A copy of a range; overlap is `OVERLAPPING_REGIONS`, which the specification leaves open for
@@ -145,7 +179,7 @@ impl Work for Copy {
         if self.size == 0 {
             return Nothing.prepare();
         }
-        let to = self.target.end(self.size)?;
+        let to = self.target.target(self.size)?;
         let from = self.source.end(self.size)?;
         if overlap(
             self.target.pointer.addr(),
@@ -239,7 +273,7 @@ impl Work for Fill {
             return Nothing.prepare();
         }
         Ok(Box::new(FillJob {
-            to: self.target.end(self.size)?,
+            to: self.target.target(self.size)?,
             pattern: Arc::clone(&self.pattern),
             size: self.size,
         }))
@@ -413,7 +447,7 @@ impl Work for CopyRegion {
             return Nothing.prepare();
         }
         let job = CopyRegionJob {
-            to_end: self.target.end(to.extent)?,
+            to_end: self.target.target(to.extent)?,
             from_end: self.source.end(from.extent)?,
             to: Arc::clone(to),
             from: Arc::clone(from),

@@ -197,7 +197,7 @@ fn alignments_that_are_no_power_of_two_are_unsupported() {
 fn descriptors_are_checked() {
     let gpu = Gpu::new();
     let unknown = sys::ze_base_desc_t {
-        stype: sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_DESC,
+        stype: sys::ZE_STRUCTURE_TYPE_RAYTRACING_MEM_ALLOC_EXT_DESC,
         pNext: null(),
     };
     let next = (&raw const unknown).cast::<c_void>();

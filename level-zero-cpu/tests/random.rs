@@ -80,7 +80,7 @@ fn child() {
     });
     let ledger = ledger(api, driver);
     assert_eq!(
-        ledger.numbers, [0; 9],
+        ledger.numbers, [0; 11],
         "something is live: level_zero_cpu.h has the fields"
     );
 }
@@ -89,7 +89,7 @@ fn child() {
 #[repr(C)]
 struct CLedger {
     size: usize,
-    numbers: [u64; 9],
+    numbers: [u64; 11],
 }
 
 fn ledger(api: &Api, driver: sys::ze_driver_handle_t) -> CLedger {
@@ -103,7 +103,7 @@ fn ledger(api: &Api, driver: sys::ze_driver_handle_t) -> CLedger {
     let function = unsafe { std::mem::transmute::<*mut c_void, Ledger>(address) };
     let mut ledger = CLedger {
         size: size_of::<CLedger>(),
-        numbers: [u64::MAX; 9],
+        numbers: [u64::MAX; 11],
     };
     // SAFETY: as large as it says.
     let result = unsafe { function(driver, &mut ledger) };
