@@ -108,7 +108,7 @@ fn obstacle() -> Option<(&'static str, String)> {
     found.clone()
 }
 
-fn build(source: &str) -> PathBuf {
+fn build(source: &str, flags: &[&str]) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let binary = folder.join(source).with_extension("program");
@@ -127,6 +127,7 @@ fn build(source: &str) -> PathBuf {
         .arg(package.join("tests/c").join(source))
         .arg("-o")
         .arg(&fresh)
+        .args(flags)
         .args(["-lze_loader", "-ldl"])
         .output()
         .unwrap();
@@ -150,6 +151,11 @@ impl Program {
     ///
     /// Where the program does not compile without a warning.
     pub(crate) fn compile(source: &'static str, test: &str) -> Option<Self> {
+        Self::compile_with(source, &[], test)
+    }
+
+    /// As [`compile`](Self::compile), with more for the compiler.
+    pub(crate) fn compile_with(source: &'static str, flags: &[&str], test: &str) -> Option<Self> {
         if let Some((what, why)) = obstacle() {
             lacks(what, &why);
             return None;
@@ -157,7 +163,9 @@ impl Program {
         // Once for all tests of this process.
         static COMPILED: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
         let mut compiled = COMPILED.lock().unwrap();
-        let binary = compiled.entry(source).or_insert_with(|| build(source));
+        let binary = compiled
+            .entry(source)
+            .or_insert_with(|| build(source, flags));
         Some(Self {
             binary: binary.clone(),
             scratch: Scratch::new(test),
