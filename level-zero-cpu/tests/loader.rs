@@ -1,5 +1,5 @@
 //! The shared library, as the machine's Level Zero loader and C programs use it.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "exports"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
