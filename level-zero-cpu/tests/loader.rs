@@ -1,5 +1,5 @@
 //! The shared library, as the machine's Level Zero loader and C programs use it.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", feature = "exports"))]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -48,12 +48,11 @@ struct Driver(*mut c_void);
 impl Driver {
     /// `None`, with a word about it, where this program cannot load it.
     fn open() -> Option<Self> {
-        let library = library();
-        if is_sanitized(&library) {
+        if is_sanitized() {
             lacks("loader", "a library with a sanitizer cannot be loaded");
             return None;
         }
-        let path = CString::new(library.to_str().unwrap()).unwrap();
+        let path = CString::new(library().to_str().unwrap()).unwrap();
         // SAFETY: the path is a string; the library's initialisers are those of Rust.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
         assert!(!handle.is_null(), "{path:?}");
@@ -487,6 +486,22 @@ fn lines_of_threads_stay_whole() {
     );
     let threads: BTreeSet<_> = lines.iter().map(|line| line.1).collect();
     assert_eq!(threads.len(), 4);
+}
+
+#[test]
+fn a_call_that_returns_a_handle_and_is_not_there_returns_none() {
+    let Some(driver) = Driver::open() else { return };
+    let mut table = [std::ptr::null::<c_void>(); 9];
+    // SAFETY: the table has nine entries at this version.
+    let result = unsafe {
+        driver.getter("zeGetDriverProcAddrTable")(version(1, 14), table.as_mut_ptr().cast())
+    };
+    assert_eq!(result, SUCCESS);
+    type GetDefaultContext = unsafe extern "C" fn(*mut c_void) -> *mut c_void;
+    // SAFETY: the last entry is this call, and filled.
+    let call = unsafe { std::mem::transmute::<*const c_void, GetDefaultContext>(table[8]) };
+    // SAFETY: the driver looks handles up.
+    assert!(unsafe { call(std::ptr::null_mut()) }.is_null());
 }
 
 /// A program may have the driver built in and load it as a library too.

@@ -27,12 +27,14 @@ pub(crate) fn library() -> PathBuf {
 
 /// Whether a sanitizer is built into the library. Then no program can load it: those that have the
 /// sanitizer too keep it to themselves.
-pub(crate) fn is_sanitized(library: &Path) -> bool {
-    let bytes = fs::read(library).unwrap();
-    let marks: [&[u8]; 2] = [b"__asan_init", b"__tsan_init"];
-    marks
-        .iter()
-        .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark))
+pub(crate) fn is_sanitized() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let bytes = fs::read(library()).unwrap();
+        let marks: [&[u8]; 2] = [b"__asan_init", b"__tsan_init"];
+        let words = |bytes: &[u8]| marks.iter().any(|mark| bytes.starts_with(mark));
+        bytes.split(|byte| *byte == 0).any(words)
+    })
 }
 
 /// Says that a test is skipped, unless `ZE_AREA_REQUIRE` (a comma-separated list) has `what`.
@@ -76,7 +78,7 @@ impl Drop for Scratch {
 fn obstacle() -> Option<(&'static str, String)> {
     static FOUND: OnceLock<Option<(&'static str, String)>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        if is_sanitized(&library()) {
+        if is_sanitized() {
             let text = "a library with a sanitizer cannot be loaded";
             return Some(("loader", text.to_owned()));
         }
