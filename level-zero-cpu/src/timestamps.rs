@@ -96,7 +96,7 @@ impl Work for QueryTimestamps {
             events: events.collect::<Outcome<_>>()?,
             context: Arc::clone(&self.target.context),
             target: self.target.end(target)?,
-            address: self.target.pointer.expose_provenance(),
+            address: self.target.pointer.0.expose_provenance(),
             offsets: offsets
                 .map(|offsets| offsets.end(count * size_of::<usize>()))
                 .transpose()?,
