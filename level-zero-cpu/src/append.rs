@@ -41,7 +41,7 @@ pub(crate) unsafe extern "C" fn memory_copy(
             // SAFETY: the caller keeps the contract of the C call.
             let work = unsafe { Copy::new((context, target), (context, source), size) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -71,7 +71,7 @@ pub(crate) unsafe extern "C" fn memory_copy_from_context(
             // SAFETY: the caller keeps the contract of the C call.
             let work = unsafe { Copy::new((&list.context, target), (&from, source), size) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -95,7 +95,7 @@ pub(crate) unsafe extern "C" fn memory_fill(
             // SAFETY: the caller keeps the contract of the C call.
             let work = unsafe { Fill::new(&list.context, target, pattern, pattern_size, size) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -139,7 +139,7 @@ pub(crate) unsafe extern "C" fn memory_copy_region(
             // SAFETY: as above.
             let work = unsafe { CopyRegion::new(&list.context, &target, &source) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -157,7 +157,7 @@ pub(crate) unsafe extern "C" fn barrier(
         list,
         |list| {
             // SAFETY: the caller keeps the contract of the C call.
-            unsafe { append(list, Box::new(Nothing), signal, wait_count, wait) }
+            unsafe { append(list, Nothing, signal, wait_count, wait) }
         },
     )
 }
@@ -191,7 +191,7 @@ pub(crate) unsafe extern "C" fn memory_ranges_barrier(
             }
             let work = Keep::ends(&list.context, &all)?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -209,7 +209,7 @@ pub(crate) unsafe extern "C" fn memory_prefetch(
         |list| {
             let work = Keep::allocated(&list.context, pointer, size)?;
             // SAFETY: no events.
-            unsafe { append(list, Box::new(work), null_mut(), 0, null_mut()) }
+            unsafe { append(list, work, null_mut(), 0, null_mut()) }
         },
     )
 }
@@ -233,7 +233,7 @@ pub(crate) unsafe extern "C" fn mem_advise(
             }
             let work = Keep::allocated(&list.context, pointer, size)?;
             // SAFETY: no events.
-            unsafe { append(list, Box::new(work), null_mut(), 0, null_mut()) }
+            unsafe { append(list, work, null_mut(), 0, null_mut()) }
         },
     )
 }
@@ -251,7 +251,7 @@ pub(crate) unsafe extern "C" fn signal_event(
                 return Err(sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE);
             }
             // SAFETY: no events to wait for.
-            unsafe { append(list, Box::new(Nothing), event, 0, null_mut()) }
+            unsafe { append(list, Nothing, event, 0, null_mut()) }
         },
     )
 }
@@ -268,7 +268,7 @@ pub(crate) unsafe extern "C" fn wait_on_events(
         |list| {
             not_null(events)?;
             // SAFETY: the caller keeps the contract of the C call.
-            unsafe { append(list, Box::new(Nothing), null_mut(), count, events) }
+            unsafe { append(list, Nothing, null_mut(), count, events) }
         },
     )
 }
@@ -284,7 +284,7 @@ pub(crate) unsafe extern "C" fn event_reset(
         |list| {
             let work = ResetEvent(list.event(event)?);
             // SAFETY: no events to wait for.
-            unsafe { append(list, Box::new(work), null_mut(), 0, null_mut()) }
+            unsafe { append(list, work, null_mut(), 0, null_mut()) }
         },
     )
 }
@@ -305,7 +305,7 @@ pub(crate) unsafe extern "C" fn write_global_timestamp(
             // SAFETY: the caller keeps the contract of the C call.
             let work = unsafe { WriteTimestamp::new(&list.context, target) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }
@@ -336,7 +336,7 @@ pub(crate) unsafe extern "C" fn query_kernel_timestamps(
             // SAFETY: as above.
             let work = unsafe { QueryTimestamps::new(&list.context, timed, target, offsets) }?;
             // SAFETY: as above.
-            unsafe { append(list, Box::new(work), signal, wait_count, wait) }
+            unsafe { append(list, work, signal, wait_count, wait) }
         },
     )
 }

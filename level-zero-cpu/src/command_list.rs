@@ -13,7 +13,7 @@ use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, writ
 use crate::command_queue::{GROUPS, Mode, group};
 use crate::context::Context;
 use crate::device::DeviceId;
-use crate::engine::Work;
+use crate::engine::{Job, Work};
 use crate::entry::{on_context, on_list};
 use crate::event::{self, Event, EventUse};
 use crate::faults::Call;
@@ -61,9 +61,9 @@ pub(crate) struct Events {
 
 impl Events {
     /// The command for one execution.
-    fn command(&self, work: &dyn Work) -> Outcome<Command> {
+    fn command(&self, job: Box<dyn Job>) -> Outcome<Command> {
         Ok(Command {
-            job: Some(work.prepare()?),
+            job: Some(job),
             waits: self
                 .waits
                 .iter()
@@ -93,15 +93,21 @@ impl CommandList {
     }
 
     /// Records a command, or has it executed.
-    pub(crate) fn add(&self, work: Box<dyn Work>, events: Events) -> Outcome {
+    pub(crate) fn add(&self, work: impl Work + 'static, events: Events) -> Outcome {
         match &self.body {
             Body::Immediate {
                 strand,
                 synchronous,
             } => {
-                let command = events.command(&*work)?;
-                let waits = !command.waits.is_empty();
-                strand.submit([command], waits, *synchronous)
+                let mut job = work.prepare()?;
+                if *synchronous && events.waits.is_empty() && events.signal.is_none() {
+                    match strand.run_alone(job) {
+                        Ok(outcome) => return outcome,
+                        Err(back) => job = back,
+                    }
+                }
+                let waits = !events.waits.is_empty();
+                strand.submit([events.command(job)?], waits, *synchronous)
             }
             Body::Regular { recording, .. } => {
                 let mut recording = lock(recording);
@@ -110,6 +116,7 @@ impl CommandList {
                 }
                 // What could not be executed now is refused now.
                 drop(work.prepare()?);
+                let work = Box::new(work);
                 recording.commands.push(Recorded { work, events });
                 Ok(())
             }
@@ -127,7 +134,7 @@ impl CommandList {
         }
         let before = commands.len();
         for Recorded { work, events } in &recording.commands {
-            commands.push(events.command(&**work)?);
+            commands.push(events.command(work.prepare()?)?);
         }
         if let Some(last) = commands[before..].last_mut() {
             last.list = Some(ListUse::new(self));

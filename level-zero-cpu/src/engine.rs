@@ -18,6 +18,12 @@ pub(crate) trait Work: Send + Sync {
     fn prepare(&self) -> Outcome<Box<dyn Job>>;
 }
 
+impl<W: Work + ?Sized> Work for Box<W> {
+    fn prepare(&self) -> Outcome<Box<dyn Job>> {
+        (**self).prepare()
+    }
+}
+
 /// One execution, on a thread of the driver, or on the caller's where a synchronous list is idle.
 pub(crate) trait Job: Send {
     /// Does the work. An error makes the later synchronisations of the queue return it, and is the
@@ -36,7 +42,7 @@ pub(crate) trait Job: Send {
 /// `wait` is null or has `wait_count` initialised handles.
 pub(crate) unsafe fn append(
     list: &Arc<CommandList>,
-    work: Box<dyn Work>,
+    work: impl Work + 'static,
     signal: ze_event_handle_t,
     wait_count: u32,
     wait: *mut ze_event_handle_t,

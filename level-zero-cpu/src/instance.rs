@@ -30,8 +30,8 @@ use crate::virtual_memory::PhysicalMemory;
 
 /// A driver of its own: nothing that is done through it shows in another one.
 ///
-/// Clones are the same driver. It lives as long as one of them, or a context or command list made
-/// from it; then its memory is unmapped, and pointers into it must be used no more.
+/// Clones are the same driver. It lives as long as one of them, or an object made from it; then its
+/// memory is unmapped, and pointers into it must be used no more.
 #[derive(Clone)]
 pub struct Instance(Arc<Inner>);
 

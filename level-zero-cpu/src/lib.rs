@@ -76,19 +76,42 @@
 //! Codes are those that the header of version 1.4 documents for a call. Where it documents none:
 //!
 //! - `INVALID_ARGUMENT` for a handle that is not alive or of another kind, a device that the
-//!   context does not see, a memory ordinal or queue ordinal other than 0, a wrong `stype`, an
-//!   extension structure of a descriptor that is not known, and a free of anything but the start
-//!   of a live allocation of that context.
+//!   context does not see, a memory ordinal other than 0, an ordinal or index of a queue that is
+//!   not there, a wrong `stype`, an extension structure of a descriptor that is not known, and a
+//!   free of anything but the start of a live allocation of that context.
 //! - `INVALID_ARGUMENT` for a transfer with an end that is neither wholly in one live allocation of
 //!   the list's context nor wholly outside of all memory of this driver.
 //! - `OVERLAPPING_REGIONS` also for plain copies.
 //! - `INVALID_SIZE` for a fill whose pattern is no power of two, too large, or no divisor of the
 //!   size.
-//! - `HANDLE_OBJECT_IN_USE` for destroying a context with live command lists, and for `zeMemFree`
-//!   while a copy runs on the memory. `zeMemFreeExt` waits for the copy, or frees after it.
+//! - `INVALID_SYNCHRONIZATION_OBJECT` for an event or fence that is not alive, of another context,
+//!   device or queue, or without the flag of its pool that the call needs.
+//! - `HANDLE_OBJECT_IN_USE` for destroying what has live children (a context with lists, queues or
+//!   event pools; a queue with fences; a pool with events), for destroying or resetting what queued
+//!   work uses, and for `zeMemFree` while queued work uses the memory. `zeMemFreeExt` waits for that
+//!   work, or frees after it.
 //! - `UNSUPPORTED_ALIGNMENT` for a power of two that no address of the memory is a multiple of.
 //! - Queries ignore extension structures that they do not know, for newer loaders add their own.
 //! - `zeContextDestroy` frees no memory. What was not freed stays in the [`Ledger`].
+//!
+//! # Work and time
+//!
+//! Commands are executed on threads of the driver, as many as the machine has cores and at least
+//! two: those of one queue or immediate list in order, those of different ones at once. The default
+//! mode is asynchronous: an append returns before its command runs, and a program that does not wait
+//! reads what was there before, as on a device. On a synchronous list that is idle a command runs on
+//! the thread that appends it.
+//!
+//! A command that waits for an event holds no thread. One that fails ends its queue: later ones do
+//! not run, but signal their events and fences; and every synchronisation, append and execution from
+//! then on returns the error.
+//!
+//! Devices have two groups of queues: ordinal 0 computes and copies, ordinal 1 copies only.
+//!
+//! The threads keep no process from ending, and keep a library that has the driver built in from
+//! being unloaded. In a child made by `fork` they are not there: what belongs to queues from before
+//! is `DEVICE_LOST`, and what the child makes itself works, provided that nothing ran in the driver
+//! at the time of the fork.
 //!
 //! # Safety
 //!
@@ -96,8 +119,8 @@
 //! results must be valid. Handles and pointers to memory may be anything; handles are looked up and
 //! never dereferenced, and pointers are compared with what was allocated. Copies from and to other
 //! memory of the program trust the caller. The unsafe code of this crate is in the files of calls
-//! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs` and `transfer.rs`, and for what C
-//! programs see `exports.rs`, `extension.rs` and `report.rs`.
+//! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs`, `transfer.rs`, `timestamps.rs`
+//! and `threads.rs`, and for what C programs see `exports.rs`, `extension.rs` and `report.rs`.
 #![deny(unsafe_code)]
 
 mod append;

@@ -137,6 +137,36 @@ impl Strand {
         Ok(())
     }
 
+    /// Runs a job at once, on this thread, or gives it back where the strand does not rest. What
+    /// [`submit`](Self::submit) does for one that waits for nothing and signals nothing, in less time.
+    pub(crate) fn run_alone(self: &Arc<Self>, job: Box<dyn Job>) -> Result<Outcome, Box<dyn Job>> {
+        if self.is_of_another_process() {
+            return Ok(Err(sys::ZE_RESULT_ERROR_DEVICE_LOST));
+        }
+        let mut state = self.state.lock();
+        if state.active || state.error.is_some() {
+            return Err(job);
+        }
+        state.active = true;
+        state.submitted += 1;
+        drop(state);
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        let outcome = run(job);
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.error = outcome.err();
+        state.finished += 1;
+        state.active = !state.commands.is_empty();
+        let more = state.active;
+        drop(state);
+        self.state.wake();
+        if more {
+            // Submitted by another thread meanwhile.
+            self.leave();
+        }
+        Ok(outcome)
+    }
+
     /// Waits until all that was submitted before is done: `NOT_READY` when the time is over first,
     /// and the error of the strand if there is one.
     pub(crate) fn synchronize(&self, timeout: u64) -> Outcome {
@@ -201,14 +231,7 @@ impl Strand {
                     next = self.state.lock().next(until, turn);
                     continue;
                 }
-                Next::Leave => {
-                    match threads::ensure() {
-                        Ok(()) => return threads::schedule(Arc::clone(self)),
-                        // Rather unfair than for ever.
-                        Err(_) => next = self.state.lock().next(None, TURN),
-                    }
-                    continue;
-                }
+                Next::Leave => return self.leave(),
                 Next::Rest => return,
             };
             self.execute(command, skip);
@@ -219,6 +242,15 @@ impl Strand {
             next = state.next(until, turn);
             drop(state);
             self.state.wake();
+        }
+    }
+
+    /// Lets a thread of the driver go on.
+    fn leave(self: &Arc<Self>) {
+        match threads::ensure() {
+            Ok(()) => threads::schedule(Arc::clone(self)),
+            // Rather on this thread than never.
+            Err(_) => self.run(Some(u64::MAX)),
         }
     }
 
@@ -237,15 +269,14 @@ impl Strand {
         } = command;
         let timed = signal.as_ref().is_some_and(EventUse::is_timed);
         let start = if timed { now() } else { 0 };
-        // A panic would be a defect of the driver; it must not take the thread with it.
-        let run = catch_unwind(AssertUnwindSafe(|| match job {
-            Some(job) if !skip => job.run(),
-            job => {
+        let outcome = match job {
+            Some(job) if skip => {
                 drop(job);
                 Ok(())
             }
-        }));
-        let outcome = run.unwrap_or(Err(sys::ZE_RESULT_ERROR_UNKNOWN));
+            Some(job) => run(job),
+            None => Ok(()),
+        };
         let end = if timed { now() } else { 0 };
         drop(waits);
         drop(list);
@@ -260,6 +291,12 @@ impl Strand {
         }
         drop(fence);
     }
+}
+
+/// Runs a job. A panic would be a defect of the driver; it must not take the thread with it.
+fn run(job: Box<dyn Job>) -> Outcome {
+    let outcome = catch_unwind(AssertUnwindSafe(|| job.run()));
+    outcome.unwrap_or(Err(sys::ZE_RESULT_ERROR_UNKNOWN))
 }
 
 impl State {

@@ -98,7 +98,7 @@ impl Work for QueryTimestamps {
             events: events.collect::<Outcome<_>>()?,
             context: Arc::clone(&self.target.context),
             target: self.target.target(target)?,
-            address: self.target.pointer.expose_provenance(),
+            address: self.target.pointer.0.expose_provenance(),
             offsets: offsets
                 .map(|offsets| offsets.end(count * size_of::<usize>()))
                 .transpose()?,

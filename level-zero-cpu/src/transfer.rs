@@ -6,6 +6,7 @@
 
 use level_zero_sys::{self as sys, ze_copy_region_t};
 use std::ffi::c_void;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -113,33 +114,37 @@ fn overlap(left: usize, right: usize, size: usize) -> bool {
     left.abs_diff(right) < size
 }
 
+/// A pointer of a caller.
+#[derive(Clone, Copy)]
+pub(crate) struct Pointer(pub(crate) *mut c_void);
+
+// SAFETY: a pointer that is only compared; what may be touched is an `End`.
+unsafe impl Send for Pointer {}
+// SAFETY: as above.
+unsafe impl Sync for Pointer {}
+
 /// A pointer of a caller, and the context that its memory is to be of.
 pub(crate) struct Place {
     pub(crate) context: Arc<Context>,
-    pub(crate) pointer: *mut c_void,
+    pub(crate) pointer: Pointer,
 }
-
-// SAFETY: a pointer that is only compared; what may be touched is an `End`.
-unsafe impl Send for Place {}
-// SAFETY: as above.
-unsafe impl Sync for Place {}
 
 impl Place {
     pub(crate) fn new(context: &Arc<Context>, pointer: *const c_void) -> Outcome<Self> {
         not_null(pointer)?;
         Ok(Self {
             context: Arc::clone(context),
-            pointer: pointer.cast_mut(),
+            pointer: Pointer(pointer.cast_mut()),
         })
     }
 
     pub(crate) fn end(&self, size: usize) -> Outcome<End> {
-        self.context.end(self.pointer, size)
+        self.context.end(self.pointer.0, size)
     }
 
     /// As [`end`](Self::end), to be written.
     pub(crate) fn target(&self, size: usize) -> Outcome<End> {
-        self.context.target(self.pointer, size)
+        self.context.target(self.pointer.0, size)
     }
 }
 
@@ -150,7 +155,9 @@ impl Place {
 /// execution.
 pub(crate) struct Copy {
     target: Place,
-    source: Place,
+    source: Pointer,
+    /// The context of the source, if it is another.
+    from: Option<Arc<Context>>,
     size: usize,
 }
 
@@ -166,9 +173,11 @@ impl Copy {
         (from, source): (&Arc<Context>, *const c_void),
         size: usize,
     ) -> Outcome<Self> {
+        not_null(source)?;
         Ok(Self {
             target: Place::new(to, target)?,
-            source: Place::new(from, source)?,
+            source: Pointer(source.cast_mut()),
+            from: (!Arc::ptr_eq(to, from)).then(|| Arc::clone(from)),
             size,
         })
     }
@@ -180,10 +189,11 @@ impl Work for Copy {
             return Nothing.prepare();
         }
         let to = self.target.target(self.size)?;
-        let from = self.source.end(self.size)?;
+        let context = self.from.as_ref().unwrap_or(&self.target.context);
+        let from = context.end(self.source.0, self.size)?;
         if overlap(
-            self.target.pointer.addr(),
-            self.source.pointer.addr(),
+            self.target.pointer.0.addr(),
+            self.source.0.addr(),
             self.size,
         ) {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
@@ -221,8 +231,24 @@ impl Job for CopyJob {
 /// Invariant: as for [`Copy`]; the pattern's length is a power of two that divides `size`.
 pub(crate) struct Fill {
     target: Place,
-    pattern: Arc<[u8]>,
+    pattern: Pattern,
     size: usize,
+}
+
+/// The bytes of a pattern; short ones, which are most, without an allocation.
+#[derive(Clone)]
+enum Pattern {
+    Short([u8; 16], usize),
+    Long(Arc<[u8]>),
+}
+
+impl Pattern {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(bytes, len) => bytes.get(..*len).unwrap_or(bytes),
+            Self::Long(bytes) => bytes,
+        }
+    }
 }
 
 impl Fill {
@@ -253,15 +279,19 @@ impl Fill {
         if !from.is_host_accessible() {
             return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
         }
-        let mut pattern = vec![0; pattern_size];
-        // SAFETY: valid for reads: pinned, or the caller says so; a new vector overlaps nothing.
-        unsafe {
-            from.pointer()
-                .copy_to_nonoverlapping(pattern.as_mut_ptr(), pattern_size);
+        // SAFETY: valid for reads: pinned, or the caller says so; not used beyond this call.
+        let bytes = unsafe { slice::from_raw_parts(from.pointer(), pattern_size) };
+        let mut short = [0; 16];
+        let pattern = match short.get_mut(..pattern_size) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                Pattern::Short(short, pattern_size)
+            }
+            None => Pattern::Long(bytes.into()),
         };
         Ok(Self {
             target,
-            pattern: pattern.into(),
+            pattern,
             size,
         })
     }
@@ -274,7 +304,7 @@ impl Work for Fill {
         }
         Ok(Box::new(FillJob {
             to: self.target.target(self.size)?,
-            pattern: Arc::clone(&self.pattern),
+            pattern: self.pattern.clone(),
             size: self.size,
         }))
     }
@@ -283,22 +313,23 @@ impl Work for Fill {
 /// Invariant: the end has `size` bytes, which is above 0 and a multiple of the pattern's length.
 struct FillJob {
     to: End,
-    pattern: Arc<[u8]>,
+    pattern: Pattern,
     size: usize,
 }
 
 impl Job for FillJob {
     fn run(self: Box<Self>) -> Outcome {
         let (to, size) = (self.to.pointer(), self.size);
-        if let [byte] = *self.pattern {
+        let pattern = self.pattern.bytes();
+        if let [byte] = *pattern {
             // SAFETY: the target is valid for `size` bytes: pinned, or the caller says so.
             unsafe { to.write_bytes(byte, size) };
             return Ok(());
         }
-        let mut done = self.pattern.len();
+        let mut done = pattern.len();
         // SAFETY: the target is valid for `size` bytes, which is at least one pattern. A pattern of
         // the driver's own overlaps nothing.
-        unsafe { self.pattern.as_ptr().copy_to_nonoverlapping(to, done) };
+        unsafe { pattern.as_ptr().copy_to_nonoverlapping(to, done) };
         // A block that stays in the cache; a power of two, so it holds whole patterns.
         let block = done.max(1 << 15);
         while done < size {
@@ -452,7 +483,7 @@ impl Work for CopyRegion {
             to: Arc::clone(to),
             from: Arc::clone(from),
         };
-        let (target, source) = (self.target.pointer.addr(), self.source.pointer.addr());
+        let (target, source) = (self.target.pointer.0.addr(), self.source.pointer.0.addr());
         if regions_overlap(target, to, source, from) {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
         }
@@ -516,7 +547,7 @@ impl Work for Keep {
     fn prepare(&self) -> Outcome<Box<dyn Job>> {
         let end = |(place, size): &(Place, usize)| {
             if self.allocated {
-                place.context.pin(place.pointer, *size).map(End::from)
+                place.context.pin(place.pointer.0, *size).map(End::from)
             } else {
                 place.end(*size)
             }

@@ -341,8 +341,8 @@ fn a_queue_takes_lists_of_its_context_device_and_group() {
     );
     assert_eq!(execute(queue, &mut [], null_mut()), INVALID_SIZE);
     let call = api().zeCommandQueueExecuteCommandLists;
-    // SAFETY: null is refused.
     assert_eq!(
+        // SAFETY: null is refused.
         unsafe { call(queue, 1, null_mut(), null_mut()) },
         NULL_POINTER
     );

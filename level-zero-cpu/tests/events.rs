@@ -132,8 +132,8 @@ fn pools_are_not_shared_between_processes() {
         (plain, &raw mut ipc, SYNCHRONIZATION),
         (shared, &raw mut ipc, UNSUPPORTED_FEATURE),
     ] {
-        // SAFETY: the place for the handle is null or outlives the call.
         assert_eq!(
+            // SAFETY: the place for the handle is null or outlives the call.
             unsafe { (api().zeEventPoolGetIpcHandle)(pool, place) },
             expected
         );
@@ -194,13 +194,13 @@ fn events_check_their_descriptor_and_place() {
     assert_eq!(create_event(null_mut(), &good), Err(NULL_HANDLE));
     let create = api().zeEventCreate;
     let mut event = null_mut();
-    // SAFETY: null is refused.
     assert_eq!(
+        // SAFETY: null is refused.
         unsafe { create(pool, null(), &raw mut event) },
         NULL_POINTER
     );
-    // SAFETY: null is refused.
     assert_eq!(
+        // SAFETY: null is refused.
         unsafe { create(pool, &raw const good, null_mut()) },
         NULL_POINTER
     );

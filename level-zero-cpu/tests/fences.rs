@@ -46,13 +46,13 @@ fn fences_check_their_descriptor() {
     assert_eq!(create_fence(handle(16), &good), Err(INVALID_ARGUMENT));
     let mut fence = null_mut();
     let create = api().zeFenceCreate;
-    // SAFETY: null is refused.
     assert_eq!(
+        // SAFETY: null is refused.
         unsafe { create(queue, null(), &raw mut fence) },
         NULL_POINTER
     );
-    // SAFETY: null is refused.
     assert_eq!(
+        // SAFETY: null is refused.
         unsafe { create(queue, &raw const good, null_mut()) },
         NULL_POINTER
     );
