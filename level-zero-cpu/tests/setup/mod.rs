@@ -83,8 +83,18 @@ pub(crate) fn relaxed_desc() -> sys::ze_relaxed_allocation_limits_exp_desc_t {
     }
 }
 
+pub(crate) fn alloc_properties() -> sys::ze_memory_allocation_properties_t {
+    sys::ze_memory_allocation_properties_t {
+        stype: sys::ZE_STRUCTURE_TYPE_MEMORY_ALLOCATION_PROPERTIES,
+        pNext: null_mut(),
+        type_: sys::ZE_MEMORY_TYPE_UNKNOWN,
+        id: 0,
+        pageSize: 0,
+    }
+}
+
 /// What a result says, as a `Result`.
-fn checked<T>(result: ze_result_t, value: T) -> Result<T, ze_result_t> {
+pub(crate) fn checked<T>(result: ze_result_t, value: T) -> Result<T, ze_result_t> {
     if result == SUCCESS {
         Ok(value)
     } else {
