@@ -91,16 +91,13 @@ fn foreign(len: usize, seals: i32) -> OwnedFd {
     let fd = unsafe { libc::memfd_create(c"foreign".as_ptr(), flags) };
     // SAFETY: just opened.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let len = i64::try_from(len).unwrap();
     // SAFETY: open.
-    assert_eq!(
-        unsafe { libc::ftruncate(fd.as_raw_fd(), i64::try_from(len).unwrap()) },
-        0
-    );
+    let result = unsafe { libc::ftruncate(fd.as_raw_fd(), len) };
+    assert_eq!(result, 0);
     // SAFETY: open.
-    assert_eq!(
-        unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) },
-        0
-    );
+    let result = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) };
+    assert_eq!(result, 0);
     fd
 }
 
@@ -151,10 +148,8 @@ fn exported_memory_has_an_ipc_handle_too() {
     let mut handle = sys::ze_ipc_mem_handle_t { data: [0; 64] };
     let call = api().zeMemGetIpcHandle;
     // SAFETY: room for the handle.
-    assert_eq!(
-        unsafe { call(gpu.context, pointer, &raw mut handle) },
-        SUCCESS
-    );
+    let result = unsafe { call(gpu.context, pointer, &raw mut handle) };
+    assert_eq!(result, SUCCESS);
     assert_eq!(gpu.instance.ledger().ipc_exported, 1);
     let mut opened = null_mut();
     let call = api().zeMemOpenIpcHandle;
@@ -168,10 +163,8 @@ fn exported_memory_has_an_ipc_handle_too() {
     let result = unsafe { call(gpu.context, gpu.device(), handle, 0, &raw mut again) };
     assert_eq!(result, INVALID_ARGUMENT);
     // SAFETY: the driver checks the pointer.
-    assert_eq!(
-        unsafe { (api().zeMemCloseIpcHandle)(gpu.context, opened) },
-        SUCCESS
-    );
+    let result = unsafe { (api().zeMemCloseIpcHandle)(gpu.context, opened) };
+    assert_eq!(result, SUCCESS);
     assert!(gpu.end().is_empty());
 }
 
@@ -206,10 +199,8 @@ fn the_memory_of_a_device_is_not_imported_as_a_whole() {
     let mut handle = sys::ze_ipc_mem_handle_t { data: [0; 64] };
     let call = api().zeMemGetIpcHandle;
     // SAFETY: room for the handle.
-    assert_eq!(
-        unsafe { call(gpu.context, pointer, &raw mut handle) },
-        SUCCESS
-    );
+    let result = unsafe { call(gpu.context, pointer, &raw mut handle) };
+    assert_eq!(result, SUCCESS);
     let start = handle.data.map(|byte| byte.to_ne_bytes()[0]);
     let fd = i32::from_ne_bytes(start[..4].try_into().unwrap());
     let desc = import_desc(FD, fd);
