@@ -13,7 +13,7 @@ use std::ptr::without_provenance_mut;
 use std::sync::Arc;
 
 use crate::arguments::{
-    Outcome, counted, handles, header, ignore_extensions, name, not_null, write,
+    Outcome, counted, handles, header, ignore_extensions, name, not_null, walk, write,
 };
 use crate::clock::now;
 use crate::command_queue::GROUPS;
@@ -260,7 +260,8 @@ pub(crate) unsafe extern "C" fn get_command_queue_group_properties(
     })
 }
 
-/// `zeDeviceGetMemoryProperties`: one memory, which sub-devices share with their root.
+/// `zeDeviceGetMemoryProperties`: one memory, which sub-devices share with their root. With
+/// `ze_device_memory_ext_properties_t` in the chain, its kind.
 pub(crate) unsafe extern "C" fn get_memory_properties(
     device: ze_device_handle_t,
     count: *mut u32,
@@ -270,24 +271,59 @@ pub(crate) unsafe extern "C" fn get_memory_properties(
         const { Call::named("zeDeviceGetMemoryProperties") },
         device,
         |device| {
+            let size = device.inner.config.device_memory;
             let put = |_| {
                 let stype = sys::ZE_STRUCTURE_TYPE_DEVICE_MEMORY_PROPERTIES;
+                // SAFETY: the caller keeps the contract of the C call.
+                let start = unsafe { header(properties, &[stype]) }?;
+                // SAFETY: as above.
+                unsafe { fill_memory_extensions(start.pNext, size) }?;
                 let make = |stype, next| ze_device_memory_properties_t {
                     stype,
                     pNext: next,
                     flags: 0,
                     maxClockRate: 0,
                     maxBusWidth: 64,
-                    totalSize: device.inner.config.device_memory,
+                    totalSize: size,
                     name: name("host memory"),
                 };
-                // SAFETY: the caller keeps the contract of the C call.
+                // SAFETY: as above.
                 unsafe { fill(properties, &[stype], make) }
             };
             // SAFETY: as above.
             unsafe { counted(count, 1, !properties.is_null(), put) }
         },
     )
+}
+
+/// Fills `ze_device_memory_ext_properties_t` where it is in a chain. How fast the memory is, is
+/// not known: 0.
+///
+/// # Safety
+///
+/// `next` is null or a chain of structures of the API, of which those of properties may be written.
+unsafe fn fill_memory_extensions(next: *const c_void, size: u64) -> Outcome {
+    let fill = |stype, structure: *const c_void| {
+        if stype != sys::ZE_STRUCTURE_TYPE_DEVICE_MEMORY_EXT_PROPERTIES {
+            return Ok(());
+        }
+        let structure = structure.cast::<sys::ze_device_memory_ext_properties_t>();
+        // SAFETY: a structure has the type that its `stype` says.
+        let header = unsafe { header(structure, &[stype]) }?;
+        let filled = sys::ze_device_memory_ext_properties_t {
+            stype,
+            pNext: header.pNext.cast_mut(),
+            type_: sys::ZE_DEVICE_MEMORY_EXT_TYPE_DDR4,
+            physicalSize: size,
+            readBandwidth: 0,
+            writeBandwidth: 0,
+            bandwidthUnit: sys::ZE_BANDWIDTH_UNIT_BYTES_PER_NANOSEC,
+        };
+        // SAFETY: as above.
+        unsafe { write(structure.cast_mut(), filled) }
+    };
+    // SAFETY: as the caller says.
+    unsafe { walk(next, fill) }
 }
 
 /// `zeDeviceGetMemoryAccessProperties`: all that this driver allocates, and nothing else.

@@ -9,6 +9,7 @@ use crate::command_list::CommandList;
 use crate::context::Context;
 use crate::device::Device;
 use crate::faults::Call;
+use crate::fork;
 use crate::instance::{Inner, Instance};
 use crate::registry::{self, Kept};
 
@@ -19,6 +20,9 @@ pub(crate) fn on_instance(
     inner: &Inner,
     work: impl FnOnce() -> Outcome,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     let result = match inner.calls.begin(call) {
         Some(fault) => fault,
         None => match catch_unwind(AssertUnwindSafe(work)) {
@@ -46,6 +50,9 @@ pub(crate) fn on_driver(
     handle: sys::ze_driver_handle_t,
     work: impl FnOnce(&Arc<Inner>) -> Outcome,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     match registry::driver(handle) {
         Ok(inner) => on_instance(call, &inner, || work(&inner)),
         Err(code) => refused(call.name(), code),
@@ -57,6 +64,9 @@ pub(crate) fn on_device(
     handle: sys::ze_device_handle_t,
     work: impl FnOnce(&Device) -> Outcome,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     match registry::device(handle) {
         Ok(device) => on_instance(call, &device.inner, || work(&device)),
         Err(code) => refused(call.name(), code),
@@ -69,6 +79,9 @@ pub(crate) fn on<T: Kept>(
     handle: *mut T::Raw,
     work: impl FnOnce(&Arc<T>) -> Outcome,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     match registry::find::<T>(handle) {
         Ok(object) => on_instance(call, object.inner(), || work(&object)),
         Err(code) => refused(call.name(), code),

@@ -21,6 +21,7 @@ use crate::event_pool::EventPool;
 use crate::faults::{CallRecord, Calls};
 use crate::fence::Fence;
 use crate::file_memory::Origin;
+use crate::fork;
 use crate::heap::Heap;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
 use crate::regions::{Region, Regions};
@@ -147,12 +148,20 @@ impl Instance {
     /// # Errors
     ///
     /// `InvalidInput` for a configuration that makes no sense, `Unsupported` where the system is
-    /// not Linux, and what the system says when it has no address space left.
+    /// not Linux or the process was forked from one that had an instance, and what the system says when it has no address space left.
     #[expect(clippy::needless_pass_by_value, reason = "kept in the instance")]
     pub fn new(config: Config) -> Result<Self, io::Error> {
         if let Some(problem) = config.problem() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
         }
+        if fork::is_child() {
+            // Another thread of the parent may have held any lock of this crate.
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the process was forked from one that uses the driver",
+            ));
+        }
+        fork::watch();
         let heap = |kind, budget| Heap::new(kind, budget, &config).map(Arc::new);
         let host = heap(Kind::Host, config.host_memory)?;
         let shared = heap(Kind::Shared, config.host_memory)?;

@@ -93,6 +93,17 @@
 //! - `UNSUPPORTED_ALIGNMENT` for a power of two that no address of the memory is a multiple of.
 //! - Queries ignore extension structures that they do not know, for newer loaders add their own.
 //! - `zeContextDestroy` frees no memory. What was not freed stays in the [`Ledger`].
+//! - `DEVICE_LOST` for every call in a child that was forked from a process with an instance. The
+//!   child has a copy of host and shared memory, and none of the memory of devices.
+//!
+//! # Memory of other processes
+//!
+//! Device memory has IPC handles (`zeMemGetIpcHandle`). Opened memory stays as it is when it is freed
+//! where it came from, or that process ends; freed memory that another process still has open is not
+//! used again before that one closes it or ends. A handle opens nothing any more once it was put back
+//! or the memory was freed. Memory is shared in whole pages: kernels of the other process reach what
+//! lies in the same pages. With `ze_external_memory_export_desc_t` an allocation has a file of its
+//! own, and a descriptor of it; files in memory that are sealed against shrinking can be imported.
 //!
 //! # Work and time
 //!
@@ -109,9 +120,7 @@
 //! Devices have two groups of queues: ordinal 0 computes and copies, ordinal 1 copies only.
 //!
 //! The threads keep no process from ending, and keep a library that has the driver built in from
-//! being unloaded. In a child made by `fork` they are not there: what belongs to queues from before
-//! is `DEVICE_LOST`, and what the child makes itself works, provided that nothing ran in the driver
-//! at the time of the fork.
+//! being unloaded.
 //!
 //! # Safety
 //!
@@ -119,8 +128,10 @@
 //! results must be valid. Handles and pointers to memory may be anything; handles are looked up and
 //! never dereferenced, and pointers are compared with what was allocated. Copies from and to other
 //! memory of the program trust the caller. The unsafe code of this crate is in the files of calls
-//! (`arguments.rs` reads and writes for all), `arena.rs`, `heap.rs`, `transfer.rs`, `timestamps.rs`
-//! and `threads.rs`, and for what C programs see `exports.rs`, `extension.rs` and `report.rs`.
+//! (`arguments.rs` reads and writes for all), `system/`, which calls the operating system, what
+//! maps, fills and copies memory: `arena.rs`, `twin.rs`, `heap.rs`, `file_memory.rs`,
+//! `virtual_memory.rs`, `pattern.rs`, `transfer.rs` and `timestamps.rs`, `threads.rs`, and for what C
+//! programs see `exports.rs`, `extension.rs` and `report.rs`.
 #![deny(unsafe_code)]
 
 mod append;
@@ -146,6 +157,7 @@ mod extension;
 mod faults;
 mod fence;
 mod file_memory;
+mod fork;
 mod free_list;
 mod heap;
 mod instance;

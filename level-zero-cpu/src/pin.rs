@@ -76,3 +76,6 @@ impl Drop for Pin {
         }
     }
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests;

@@ -121,3 +121,42 @@ fn the_environment_sets_the_global_instance_up() {
     assert!(child(test, "good", &good).success());
     assert!(child(test, "bad", &[("LEVEL_ZERO_CPU_HOST_MEMORY", "much")]).success());
 }
+
+#[test]
+fn a_forked_child_has_no_device() {
+    if part().is_none() {
+        let test = "a_forked_child_has_no_device";
+        assert!(cfg!(tsan) || child(test, "x", &[]).success());
+        return;
+    }
+    let gpu = Gpu::new();
+    let pointer = gpu.alloc(Kind::Device, 4096, 0).unwrap();
+    gpu.upload(pointer, &[1; 4096]);
+    // SAFETY: the child calls the driver, which is what is tested, and ends without cleaning up.
+    let forked = unsafe { libc::fork() };
+    if forked == 0 {
+        let mut other = std::ptr::null_mut();
+        let results = [
+            alloc_in(gpu.context, gpu.device(), Kind::Device, 1, 0, &mut other),
+            gpu.fill(pointer, &[2], 4096),
+            gpu.free(pointer),
+            destroy_context(gpu.context),
+        ];
+        let lost = results.iter().all(|result| *result == DEVICE_LOST);
+        // SAFETY: tells only whether something is mapped there.
+        let mapped = unsafe { libc::msync(pointer, 4096, libc::MS_ASYNC) } == 0;
+        // SAFETY: takes flags only.
+        let init = unsafe { (api().zeInit)(0) };
+        let new = init != UNINITIALIZED || Instance::new(Config::new()).is_ok();
+        // SAFETY: ends the process.
+        unsafe { libc::_exit(i32::from(!lost || mapped || new)) };
+    }
+    assert!(forked > 0);
+    let mut status = 1;
+    // SAFETY: room for the status.
+    assert_eq!(unsafe { libc::waitpid(forked, &raw mut status, 0) }, forked);
+    assert_eq!(status, 0);
+    assert_eq!(gpu.download(pointer, 4096), [1; 4096]);
+    assert_eq!(gpu.free(pointer), SUCCESS);
+    assert!(gpu.end().is_empty());
+}

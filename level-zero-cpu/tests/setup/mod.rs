@@ -8,7 +8,7 @@ use std::ptr::{null, null_mut};
 
 pub(crate) use level_zero_cpu::Kind;
 pub(crate) use sys::{
-    ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE as IN_USE,
+    ZE_RESULT_ERROR_DEVICE_LOST as DEVICE_LOST, ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE as IN_USE,
     ZE_RESULT_ERROR_INVALID_ARGUMENT as INVALID_ARGUMENT,
     ZE_RESULT_ERROR_INVALID_ENUMERATION as INVALID_ENUMERATION,
     ZE_RESULT_ERROR_INVALID_NULL_HANDLE as NULL_HANDLE,
@@ -83,8 +83,18 @@ pub(crate) fn relaxed_desc() -> sys::ze_relaxed_allocation_limits_exp_desc_t {
     }
 }
 
+pub(crate) fn alloc_properties() -> sys::ze_memory_allocation_properties_t {
+    sys::ze_memory_allocation_properties_t {
+        stype: sys::ZE_STRUCTURE_TYPE_MEMORY_ALLOCATION_PROPERTIES,
+        pNext: null_mut(),
+        type_: sys::ZE_MEMORY_TYPE_UNKNOWN,
+        id: 0,
+        pageSize: 0,
+    }
+}
+
 /// What a result says, as a `Result`.
-fn checked<T>(result: ze_result_t, value: T) -> Result<T, ze_result_t> {
+pub(crate) fn checked<T>(result: ze_result_t, value: T) -> Result<T, ze_result_t> {
     if result == SUCCESS {
         Ok(value)
     } else {
