@@ -180,6 +180,10 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
             sys::ZE_MEMORY_FREE_POLICIES_EXT_VERSION_1_0.0,
         ));
     }
+    extensions.push((
+        "ZE_extension_device_memory_properties",
+        sys::ZE_DEVICE_MEMORY_PROPERTIES_EXT_VERSION_1_0.0,
+    ));
     extensions
 }
 
