@@ -237,6 +237,10 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
         "ZE_experimental_event_query_timestamps",
         sys::ZE_EVENT_QUERY_TIMESTAMPS_EXP_VERSION_1_0.0,
     ));
+    extensions.push((
+        "ZE_extension_device_memory_properties",
+        sys::ZE_DEVICE_MEMORY_PROPERTIES_EXT_VERSION_1_0.0,
+    ));
     extensions
 }
 

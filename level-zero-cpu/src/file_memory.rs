@@ -21,6 +21,9 @@ use crate::twin::Twin;
 /// Addresses have at least the alignment that they have in the memory of a device.
 const ALIGNMENT: usize = 2 << 20;
 
+/// No address is a multiple of more.
+const LARGEST: usize = 1 << 46;
+
 /// How it came about, and so how it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
@@ -77,6 +80,9 @@ impl FileMemory {
     pub(crate) fn new(file: File, wish: &Wish) -> Outcome<Self> {
         let exhausted = |_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY;
         let alignment = wish.alignment.max(ALIGNMENT);
+        if alignment > LARGEST {
+            return Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ALIGNMENT);
+        }
         let first = wish.offset / page() * page();
         let remainder = first % ALIGNMENT;
         let end = (wish.offset + wish.size)

@@ -213,6 +213,39 @@ fn the_memory_of_a_device_is_not_imported_as_a_whole() {
 }
 
 #[test]
+fn alignments_are_honoured_or_refused() {
+    let gpu = Gpu::new();
+    let desc = export_desc(FD);
+    let device = sys::ze_device_mem_alloc_desc_t {
+        pNext: (&raw const desc).cast(),
+        ..device_desc()
+    };
+    let host = host_desc();
+    let descs = (&raw const device, &raw const host);
+    let alloc = |alignment, pointer: &mut *mut c_void| {
+        let kind = Kind::Device;
+        alloc_with(
+            gpu.context,
+            gpu.device(),
+            kind,
+            descs,
+            64,
+            alignment,
+            pointer,
+        )
+    };
+    let mut pointer = null_mut();
+    for shift in [0, 12, 21, 26] {
+        assert_eq!(alloc(1 << shift, &mut pointer), SUCCESS);
+        assert_eq!(pointer.addr() % (1 << shift), 0);
+        assert_eq!(gpu.free(pointer), SUCCESS);
+    }
+    assert_eq!(alloc(1 << 62, &mut pointer), UNSUPPORTED_ALIGNMENT);
+    assert_eq!(alloc(3, &mut pointer), UNSUPPORTED_ALIGNMENT);
+    assert!(gpu.end().is_empty());
+}
+
+#[test]
 fn types_that_are_not_there_are_refused() {
     let gpu = Gpu::new();
     let file = foreign(4096, libc::F_SEAL_SHRINK);

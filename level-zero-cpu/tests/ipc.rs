@@ -499,6 +499,63 @@ fn put_if_forged(gpu: &Gpu, handle: &[u8; 64], bytes: [u8; 64]) -> ze_result_t {
     result
 }
 
+/// Opens handles of each other, of memory that may be freed meanwhile.
+#[test]
+fn handles_come_and_go_in_two_threads() {
+    let _alone = alone();
+    let gpu = Gpu::with(Config::new().device_memory(4 << 20));
+    let before = held();
+    let shelf = Mutex::new(handle_of([0; 64]));
+    let swap = |handle| loop {
+        if let Ok(mut place) = shelf.try_lock() {
+            return std::mem::replace(&mut *place, handle);
+        }
+        std::thread::yield_now();
+    };
+    let work = |seed: u8| {
+        let list = create_list(gpu.context, gpu.device()).unwrap();
+        let copy = |to: *mut c_void, from: *const c_void| {
+            let call = api().zeCommandListAppendMemoryCopy;
+            // SAFETY: the driver checks its memory; the rest are the closure's 64 bytes.
+            unsafe { call(list, to, from, 64, null_mut(), 0, null_mut()) }
+        };
+        let mut random = Random::new(seed.into());
+        for round in 0..1500 {
+            let pointer = gpu.alloc(Kind::Device, 64 + random.below(9000), 0).unwrap();
+            let own = [seed; 64];
+            assert_eq!(copy(pointer, own.as_ptr().cast()), SUCCESS);
+            let handle = get(&gpu, pointer).unwrap();
+            let other = swap(handle);
+            match open(&gpu, other) {
+                Ok(opened) => {
+                    // It holds what an exporter wrote, never what took its place.
+                    let mut bytes = [0_u8; 64];
+                    assert_eq!(copy(bytes.as_mut_ptr().cast(), opened), SUCCESS);
+                    assert!(bytes == [1; 64] || bytes == [2; 64], "{bytes:?}");
+                    assert_eq!(close(&gpu, opened), SUCCESS);
+                }
+                Err(code) => assert_eq!(code, INVALID_ARGUMENT),
+            }
+            if round % 2 == 0 {
+                assert_eq!(put(&gpu, handle), SUCCESS);
+            }
+            assert_eq!(gpu.free(pointer), SUCCESS);
+        }
+        // SAFETY: used no more.
+        assert_eq!(unsafe { (api().zeCommandListDestroy)(list) }, SUCCESS);
+    };
+    std::thread::scope(|scope| {
+        let work = &work;
+        for seed in [1, 2] {
+            scope.spawn(move || work(seed));
+        }
+    });
+    let ledger = gpu.instance.ledger();
+    assert_eq!((ledger.ipc_lent, ledger.descriptors), (0, 0));
+    assert_eq!(held(), before);
+    assert!(gpu.end().is_empty());
+}
+
 #[test]
 fn descriptors_become_handles_again() {
     let _alone = alone();

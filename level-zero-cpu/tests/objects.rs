@@ -125,6 +125,11 @@ fn a_driver_tells_version_extensions_and_free_policies() {
         text(&extensions[1].name),
         "ZE_extension_memory_free_policies"
     );
+    assert_eq!(
+        text(&extensions[2].name),
+        "ZE_extension_device_memory_properties"
+    );
+    assert_eq!(extensions.len(), 3);
 
     assert_eq!(
         text(&extensions[2].name),
@@ -236,6 +241,23 @@ fn device_properties_are_those_configured_and_want_their_type() {
         SUCCESS
     );
     assert_eq!(memory.totalSize, 5 << 20);
+    // What is known in the chain is filled, behind what is not.
+    let mut more: sys::ze_device_memory_ext_properties_t =
+        blank(sys::ZE_STRUCTURE_TYPE_DEVICE_MEMORY_EXT_PROPERTIES);
+    let mut unknown = sys::ze_base_properties_t {
+        stype: sys::_ze_structure_type_t(0x7000_0000),
+        pNext: (&raw mut more).cast(),
+    };
+    memory.pNext = (&raw mut unknown).cast();
+    assert_eq!(
+        // SAFETY: room for one, with a chain of live structures.
+        unsafe { call(device, &raw mut one, &raw mut memory) },
+        SUCCESS
+    );
+    assert_eq!(more.physicalSize, 5 << 20);
+    assert_eq!(more.type_, sys::ZE_DEVICE_MEMORY_EXT_TYPE_DDR4);
+    assert_eq!(memory.pNext, (&raw mut unknown).cast());
+    memory.pNext = null_mut();
     memory.stype = sys::ZE_STRUCTURE_TYPE_CONTEXT_DESC;
     assert_eq!(
         // SAFETY: room for one.

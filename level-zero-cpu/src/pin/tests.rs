@@ -104,8 +104,7 @@ fn all_memory_is_open_around_what_is_open() {
     drop(inner.open_all_for_kernels(Kind::Host).unwrap());
 }
 
-#[test]
-fn memory_with_a_file_opens_too() {
+fn file_memory() -> Arc<FileMemory> {
     use crate::device::DeviceId;
     use crate::file_memory::{Origin, Wish};
     use crate::pattern::Pattern;
@@ -119,7 +118,37 @@ fn memory_with_a_file_opens_too() {
         serial: 1,
     };
     let memory = FileMemory::allocate(&heap(), &wish, Pattern::new(64));
-    let memory = Arc::new(memory.unwrap_or_else(|_| unreachable!()));
+    Arc::new(memory.unwrap_or_else(|_| unreachable!()))
+}
+
+#[test]
+fn a_blocking_free_of_memory_with_a_file_waits_for_the_pin() {
+    let memory = file_memory();
+    let pin = memory.pin(memory.address, 1).unwrap();
+    std::thread::scope(|scope| {
+        let end = scope.spawn(|| memory.end(FreePolicy::Wait));
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        assert!(!end.is_finished());
+        drop(pin);
+        assert!(end.join().unwrap().is_ok());
+    });
+    assert!(memory.end(FreePolicy::Wait).is_err());
+}
+
+#[test]
+fn a_deferred_free_of_memory_with_a_file_leaves_it_to_the_pin() {
+    let memory = file_memory();
+    let pin = memory.pin(memory.address, 1).unwrap();
+    assert!(memory.end(FreePolicy::Defer).is_ok());
+    assert!(memory.pin(memory.address, 1).is_none());
+    drop(memory);
+    // SAFETY: pinned.
+    assert_eq!(unsafe { pin.pointer().read_volatile() }, crate::FRESH_BYTE);
+}
+
+#[test]
+fn memory_with_a_file_opens_too() {
+    let memory = file_memory();
     let pin = memory.pin(memory.address, 5000).unwrap();
     let opened = pin.open_for_kernels().unwrap();
     assert_eq!(access(memory.address + 4999), OPEN);
