@@ -335,3 +335,6 @@ pub(crate) unsafe extern "C" fn query_timestamps(
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

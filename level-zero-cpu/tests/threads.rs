@@ -37,9 +37,9 @@ fn the_end_of_the_process_waits_for_no_thread_and_meets_none() {
     if let Some(part) = part() {
         let work = Work::new(1);
         let size = 8 << 20;
-        let (to, from) = (work.shared(size, 1), work.shared(size, 2));
-        let lists: Vec<_> = (0..4).map(|_| work.immediate()).collect();
-        for list in lists {
+        for _ in 0..4 {
+            let (to, from) = (work.shared(size, 1), work.shared(size, 2));
+            let list = work.immediate();
             let gated = part != "running";
             let waits = if gated { &work.events[..] } else { &[] };
             for _ in 0..10 {
