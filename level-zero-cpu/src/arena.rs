@@ -123,6 +123,11 @@ impl Arena {
         self.user
     }
 
+    /// How many bytes there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Where an address of this arena lies in it.
     pub(crate) fn offset_of(&self, address: usize) -> Option<usize> {
         address
@@ -149,6 +154,14 @@ impl Arena {
         }
         // SAFETY: pages of this arena, by the check; more access breaks nothing.
         unsafe { system::protect(self.user + offset, len, true) }
+    }
+
+    /// Gives access to pages of device memory at the addresses that users have, or takes it away.
+    pub(crate) fn expose(&self, offset: usize, len: usize, open: bool) -> io::Result<()> {
+        self.check(offset, len);
+        // SAFETY: pages of this arena, by the check. The driver itself works through the other
+        // mapping.
+        unsafe { system::protect(self.user + offset, len, open) }
     }
 
     /// Takes the host's access to pages away, and their memory too if `discard` says so.

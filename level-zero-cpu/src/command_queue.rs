@@ -28,7 +28,8 @@ pub(crate) struct Group {
 pub(crate) const GROUPS: [Group; 2] = [
     Group {
         flags: sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COMPUTE
-            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COPY,
+            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COPY
+            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COOPERATIVE_KERNELS,
         queues: 4,
     },
     Group {

@@ -184,6 +184,20 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
         "ZE_experimental_event_query_timestamps",
         sys::ZE_EVENT_QUERY_TIMESTAMPS_EXP_VERSION_1_0.0,
     ));
+    extensions.extend([
+        (
+            "ZE_extension_linkage_inspection",
+            sys::ZE_LINKAGE_INSPECTION_EXT_VERSION_1_0.0,
+        ),
+        (
+            "ZE_experimental_global_offset",
+            sys::ZE_GLOBAL_OFFSET_EXP_VERSION_1_0.0,
+        ),
+        (
+            "ZE_experimental_scheduling_hints",
+            sys::ZE_SCHEDULING_HINTS_EXP_VERSION_1_0.0,
+        ),
+    ]);
     extensions
 }
 

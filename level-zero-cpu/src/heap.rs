@@ -6,7 +6,10 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use level_zero_sys as sys;
+
 use crate::arena::{Arena, page};
+use crate::arguments::Outcome;
 use crate::device::DeviceId;
 use crate::free_list::FreeList;
 use crate::ledger::Kind;
@@ -109,6 +112,8 @@ pub(crate) struct Heap {
     honour_alignment: bool,
     budget: usize,
     state: Mutex<State>,
+    /// Ranges of device memory that kernels use at the addresses that users have.
+    exposed: Mutex<Vec<(usize, usize)>>,
 }
 
 impl Heap {
@@ -146,6 +151,7 @@ impl Heap {
             honour_alignment,
             budget,
             state: Mutex::new(state),
+            exposed: Mutex::default(),
         })
     }
 
@@ -411,6 +417,53 @@ impl Heap {
         }
     }
 
+    /// Opens the pages of a range to kernels.
+    fn expose(self: &Arc<Self>, offset: usize, len: usize) -> Outcome<Opened> {
+        let start = offset / page() * page();
+        let end = (offset + len).next_multiple_of(page());
+        if self.arena.is_hidden() {
+            let mut exposed = lock(&self.exposed);
+            let opened = self.arena.expose(start, end - start, true);
+            opened.map_err(|_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY)?;
+            exposed.push((start, end));
+        }
+        Ok(Opened {
+            heap: Arc::clone(self),
+            start,
+            end,
+        })
+    }
+
+    /// Closes the pages of a range that no other kernel uses.
+    fn hide(&self, start: usize, end: usize) {
+        if !self.arena.is_hidden() {
+            return;
+        }
+        let mut exposed = lock(&self.exposed);
+        if let Some(own) = exposed.iter().position(|range| *range == (start, end)) {
+            exposed.swap_remove(own);
+        }
+        let mut others: Vec<_> = exposed
+            .iter()
+            .filter(|(first, last)| *first < end && *last > start)
+            .copied()
+            .collect();
+        others.sort_unstable();
+        let mut at = start;
+        for (first, last) in others.into_iter().chain([(end, end)]) {
+            if first > at {
+                // A failure leaves the pages open, which breaks nothing.
+                let _ = self.arena.expose(at, first - at, false);
+            }
+            at = at.max(last);
+        }
+    }
+
+    /// Opens all device memory to kernels.
+    pub(crate) fn open_all_for_kernels(self: &Arc<Self>) -> Outcome<Opened> {
+        self.expose(0, self.arena.len())
+    }
+
     /// All that is live, in the order of addresses.
     pub(crate) fn live(&self) -> Vec<Allocation> {
         lock(&self.state)
@@ -464,6 +517,31 @@ impl Pin {
     /// Whether the host has access to it.
     pub(crate) fn is_host_accessible(&self) -> bool {
         !self.heap.arena.is_hidden()
+    }
+}
+
+impl Pin {
+    /// Lets kernels use the whole allocation at the address that users have, until the result is
+    /// dropped: not before the kernels have ended.
+    pub(crate) fn open_for_kernels(&self) -> Outcome<Opened> {
+        let size = lock(&self.heap.state)
+            .live
+            .get(&self.key)
+            .map_or(0, |allocation| allocation.size);
+        self.heap.expose(self.key, size)
+    }
+}
+
+/// Device memory that kernels may use as long as this lives.
+pub(crate) struct Opened {
+    heap: Arc<Heap>,
+    start: usize,
+    end: usize,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.heap.hide(self.start, self.end);
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
+use crate::build_log::BuildLog;
 use crate::command_list::CommandList;
 use crate::command_queue::CommandQueue;
 use crate::config::Config;
@@ -17,8 +18,10 @@ use crate::event::Event;
 use crate::event_pool::EventPool;
 use crate::faults::{CallRecord, Calls};
 use crate::fence::Fence;
-use crate::heap::Heap;
+use crate::heap::{Heap, Opened};
+use crate::kernel::Kernel;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
+use crate::module::Module;
 use crate::registry::{self, Counts, Object, lock};
 
 /// A driver of its own: nothing that is done through it shows in another one.
@@ -78,6 +81,14 @@ impl Inner {
     /// The memory that an address lies in.
     pub(crate) fn heap_of(&self, address: usize) -> Option<&Arc<Heap>> {
         self.heaps().find(|heap| heap.contains(address))
+    }
+
+    /// Lets kernels use all memory of a kind until the results are dropped.
+    pub(crate) fn open_all_for_kernels(&self, kind: Kind) -> Outcome<Vec<Opened>> {
+        self.heaps()
+            .filter(|heap| heap.kind == kind)
+            .map(Heap::open_all_for_kernels)
+            .collect()
     }
 
     pub(crate) fn next_serial(&self) -> u64 {
@@ -195,6 +206,9 @@ impl Instance {
             allocations,
             contexts: self.0.counts.of::<Context>(),
             command_lists: self.0.counts.of::<CommandList>(),
+            modules: self.0.counts.of::<Module>(),
+            kernels: self.0.counts.of::<Kernel>(),
+            build_logs: self.0.counts.of::<BuildLog>(),
             command_queues: self.0.counts.of::<CommandQueue>(),
             fences: self.0.counts.of::<Fence>(),
             event_pools: self.0.counts.of::<EventPool>(),
