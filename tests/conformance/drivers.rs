@@ -145,7 +145,7 @@ pub(crate) fn required() -> Vec<&'static str> {
             "cpu" => Some("cpu"),
             "gpu" => Some("gpu"),
             // For other tests.
-            "" | "headers" | "loader" | "messages" | "valgrind" => None,
+            "" | "headers" | "loader" | "messages" | "opencl" | "valgrind" => None,
             other => {
                 eprintln!("ZE_AREA_REQUIRE: nothing is called {other:?}; see docs/testing.md");
                 std::process::exit(2)
