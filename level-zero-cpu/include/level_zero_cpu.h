@@ -40,6 +40,9 @@ typedef struct _zecpu_ledger_t {
     uint64_t event_pools;
     uint64_t events;
     uint64_t physical_memories;
+    uint64_t modules;
+    uint64_t kernels;
+    uint64_t build_logs;
 } zecpu_ledger_t;
 
 /* INVALID_NULL_POINTER for no ledger, INVALID_SIZE for a size below that of the field. */

@@ -6,7 +6,7 @@
 )]
 
 use level_zero_sys::{self as sys, ze_result_t, ze_structure_type_t};
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 
 /// A result, or the code that the call returns.
 pub(crate) type Outcome<T = ()> = Result<T, ze_result_t>;
@@ -204,4 +204,40 @@ pub(crate) fn flags(flags: u32, known: u32) -> Outcome {
     } else {
         Err(sys::ZE_RESULT_ERROR_INVALID_ENUMERATION)
     }
+}
+
+/// A string of the caller, without the zero at its end; null is `INVALID_NULL_POINTER`.
+///
+/// # Safety
+///
+/// `pointer` is null or points to a string that ends with zero and that nothing changes meanwhile.
+pub(crate) unsafe fn string(pointer: *const c_char) -> Outcome<Vec<u8>> {
+    not_null(pointer)?;
+    // SAFETY: not null, and the caller says the rest.
+    Ok(unsafe { CStr::from_ptr(pointer) }.to_bytes().to_vec())
+}
+
+/// The rule of results of a length that the caller asks for first: without room, the length alone
+/// is given; with less room than needed, too, and `INVALID_SIZE`; otherwise both.
+///
+/// # Safety
+///
+/// `size` is null or points to an initialised number; `room` is null or has room for as many bytes.
+pub(crate) unsafe fn sized(size: *mut usize, room: *mut u8, bytes: &[u8]) -> Outcome {
+    // SAFETY: as the caller says.
+    let given = unsafe { read(size) }?;
+    // SAFETY: as the caller says.
+    unsafe { write(size, bytes.len()) }?;
+    if room.is_null() {
+        return Ok(());
+    }
+    if given < bytes.len() {
+        return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
+    }
+    // SAFETY:
+    // - valid for writes: not null, and the caller says there is room for `given` bytes, which is
+    //   not less
+    // - the source is a slice, which new memory of the caller does not overlap
+    unsafe { room.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    Ok(())
 }

@@ -85,7 +85,6 @@ impl CommandList {
     }
 
     /// Whether kernels may run on it.
-    #[allow(dead_code, reason = "for kernels")]
     pub(crate) fn computes(&self) -> bool {
         let compute = sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COMPUTE;
         let group = GROUPS.get(self.ordinal as usize);

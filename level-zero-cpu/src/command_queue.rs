@@ -28,7 +28,8 @@ pub(crate) struct Group {
 pub(crate) const GROUPS: [Group; 2] = [
     Group {
         flags: sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COMPUTE
-            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COPY,
+            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COPY
+            | sys::ZE_COMMAND_QUEUE_GROUP_PROPERTY_FLAG_COOPERATIVE_KERNELS,
         queues: 4,
     },
     Group {
@@ -199,7 +200,7 @@ pub(crate) unsafe extern "C" fn execute_command_lists(
 
 /// `zeCommandQueueSynchronize`: waits for what was given to the queue before. A queue with a command
 /// that failed returns its error from then on, executes no more, and has signalled what others
-/// might wait for. In a child made by `fork`, a queue from before is `DEVICE_LOST`.
+/// might wait for.
 pub(crate) unsafe extern "C" fn synchronize(
     queue: ze_command_queue_handle_t,
     timeout: u64,

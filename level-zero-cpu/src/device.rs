@@ -20,6 +20,8 @@ use crate::command_queue::GROUPS;
 use crate::entry::{on_device, on_driver};
 use crate::faults::Call;
 use crate::instance::Inner;
+use crate::kernel::{MAX_GROUP_SIZE, MAX_LOCAL_MEMORY, SUB_GROUP_SIZES};
+use crate::opencl::Runtime;
 use crate::registry;
 
 /// A device of an instance.
@@ -173,8 +175,9 @@ fn describe(
     }
 }
 
-/// `zeDeviceGetComputeProperties`: no kernels run yet, so the sizes of groups are those of one
-/// work-item.
+/// `zeDeviceGetComputeProperties`: limits of this driver, which are those of GPUs of today and
+/// below those of any runtime that it takes. They are the same where there is no runtime: nothing is
+/// loaded for them.
 pub(crate) unsafe extern "C" fn get_compute_properties(
     device: ze_device_handle_t,
     properties: *mut ze_device_compute_properties_t,
@@ -184,19 +187,21 @@ pub(crate) unsafe extern "C" fn get_compute_properties(
         device,
         |_| {
             let stype = sys::ZE_STRUCTURE_TYPE_DEVICE_COMPUTE_PROPERTIES;
+            let mut sizes = [0; sys::ZE_SUBGROUPSIZE_COUNT as usize];
+            sizes[..SUB_GROUP_SIZES.len()].copy_from_slice(&SUB_GROUP_SIZES);
             let make = |stype, next| ze_device_compute_properties_t {
                 stype,
                 pNext: next,
-                maxTotalGroupSize: 1,
-                maxGroupSizeX: 1,
-                maxGroupSizeY: 1,
-                maxGroupSizeZ: 1,
-                maxGroupCountX: 1,
-                maxGroupCountY: 1,
-                maxGroupCountZ: 1,
-                maxSharedLocalMemory: 0,
-                numSubGroupSizes: 0,
-                subGroupSizes: [0; sys::ZE_SUBGROUPSIZE_COUNT as usize],
+                maxTotalGroupSize: MAX_GROUP_SIZE,
+                maxGroupSizeX: MAX_GROUP_SIZE,
+                maxGroupSizeY: MAX_GROUP_SIZE,
+                maxGroupSizeZ: MAX_GROUP_SIZE,
+                maxGroupCountX: u32::MAX,
+                maxGroupCountY: u32::MAX,
+                maxGroupCountZ: u32::MAX,
+                maxSharedLocalMemory: MAX_LOCAL_MEMORY,
+                numSubGroupSizes: u32::try_from(SUB_GROUP_SIZES.len()).unwrap_or(0),
+                subGroupSizes: sizes,
             };
             // SAFETY: the caller keeps the contract of the C call.
             unsafe { fill(properties, &[stype], make) }
@@ -204,7 +209,28 @@ pub(crate) unsafe extern "C" fn get_compute_properties(
     )
 }
 
-/// `zeDeviceGetModuleProperties`: no modules yet.
+/// Floating-point numbers of OpenCL as Level Zero describes them: two flags are the other way round.
+fn float_flags(config: u64) -> u32 {
+    const CL_SOFT_FLOAT: u64 = 1 << 6;
+    const CL_CORRECTLY_ROUNDED_DIVIDE_SQRT: u64 = 1 << 7;
+    let same = sys::ZE_DEVICE_FP_FLAG_DENORM
+        | sys::ZE_DEVICE_FP_FLAG_INF_NAN
+        | sys::ZE_DEVICE_FP_FLAG_ROUND_TO_NEAREST
+        | sys::ZE_DEVICE_FP_FLAG_ROUND_TO_ZERO
+        | sys::ZE_DEVICE_FP_FLAG_ROUND_TO_INF
+        | sys::ZE_DEVICE_FP_FLAG_FMA;
+    let mut flags = u32::try_from(config & u64::from(same)).unwrap_or(0);
+    if config & CL_SOFT_FLOAT != 0 {
+        flags |= sys::ZE_DEVICE_FP_FLAG_SOFT_FLOAT;
+    }
+    if config & CL_CORRECTLY_ROUNDED_DIVIDE_SQRT != 0 {
+        flags |= sys::ZE_DEVICE_FP_FLAG_ROUNDED_DIVIDE_SQRT;
+    }
+    flags
+}
+
+/// `zeDeviceGetModuleProperties`: what the runtime says, which this loads. Where there is none, all
+/// is 0, as nothing can be compiled. No scheduling hints are supported.
 pub(crate) unsafe extern "C" fn get_module_properties(
     device: ze_device_handle_t,
     properties: *mut ze_device_module_properties_t,
@@ -214,16 +240,29 @@ pub(crate) unsafe extern "C" fn get_module_properties(
         device,
         |_| {
             let stype = sys::ZE_STRUCTURE_TYPE_DEVICE_MODULE_PROPERTIES;
+            let traits = Runtime::find().ok().map(|runtime| &runtime.traits);
+            let narrow = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+            let flag = |known: bool, flag: u32| if known { flag } else { 0 };
             let make = |stype, next| ze_device_module_properties_t {
                 stype,
                 pNext: next,
-                spirvVersionSupported: 0,
-                flags: 0,
-                fp16flags: 0,
-                fp32flags: 0,
-                fp64flags: 0,
-                maxArgumentsSize: 0,
-                printfBufferSize: 0,
+                spirvVersionSupported: traits.map_or(0, |traits| {
+                    (u32::from(traits.spirv.0) << 16) | u32::from(traits.spirv.1)
+                }),
+                flags: traits.map_or(0, |traits| {
+                    flag(traits.half != 0, sys::ZE_DEVICE_MODULE_FLAG_FP16)
+                        | flag(traits.double != 0, sys::ZE_DEVICE_MODULE_FLAG_FP64)
+                        | flag(
+                            traits.int64_atomics,
+                            sys::ZE_DEVICE_MODULE_FLAG_INT64_ATOMICS,
+                        )
+                        | flag(traits.dot_product, sys::ZE_DEVICE_MODULE_FLAG_DP4A)
+                }),
+                fp16flags: traits.map_or(0, |traits| float_flags(traits.half)),
+                fp32flags: traits.map_or(0, |traits| float_flags(traits.single)),
+                fp64flags: traits.map_or(0, |traits| float_flags(traits.double)),
+                maxArgumentsSize: traits.map_or(0, |traits| narrow(traits.arguments)),
+                printfBufferSize: traits.map_or(0, |traits| narrow(traits.printf)),
                 nativeKernelSupported: sys::ze_native_kernel_uuid_t { id: [0; 16] },
             };
             // SAFETY: the caller keeps the contract of the C call.
@@ -232,8 +271,8 @@ pub(crate) unsafe extern "C" fn get_module_properties(
     )
 }
 
-/// `zeDeviceGetCommandQueueGroupProperties`: one group that computes and copies, then one that
-/// copies.
+/// `zeDeviceGetCommandQueueGroupProperties`: one group that computes, also cooperatively,
+/// and copies, then one that copies.
 pub(crate) unsafe extern "C" fn get_command_queue_group_properties(
     device: ze_device_handle_t,
     count: *mut u32,

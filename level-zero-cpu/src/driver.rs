@@ -241,6 +241,20 @@ fn extensions(config: &Config) -> Vec<(&'static str, u32)> {
         "ZE_extension_device_memory_properties",
         sys::ZE_DEVICE_MEMORY_PROPERTIES_EXT_VERSION_1_0.0,
     ));
+    extensions.extend([
+        (
+            "ZE_extension_linkage_inspection",
+            sys::ZE_LINKAGE_INSPECTION_EXT_VERSION_1_0.0,
+        ),
+        (
+            "ZE_experimental_global_offset",
+            sys::ZE_GLOBAL_OFFSET_EXP_VERSION_1_0.0,
+        ),
+        (
+            "ZE_experimental_scheduling_hints",
+            sys::ZE_SCHEDULING_HINTS_EXP_VERSION_1_0.0,
+        ),
+    ]);
     extensions
 }
 

@@ -22,7 +22,6 @@ pub(crate) struct Event {
     pub(crate) pool: Arc<EventPool>,
     handle: usize,
     index: u32,
-    process: u32,
     state: Watched<State>,
 }
 
@@ -78,14 +77,6 @@ impl Event {
 
     /// Waits for the signal: `NOT_READY` if the time is over first.
     fn wait(&self, timeout: u64) -> Outcome {
-        // Who was to signal may be on the other side of a fork.
-        if self.process != threads::process() {
-            return if self.state.lock().signalled {
-                Ok(())
-            } else {
-                Err(sys::ZE_RESULT_ERROR_DEVICE_LOST)
-            };
-        }
         let mut first = None;
         let outcome = self.state.wait(timeout, |state| {
             let first = *first.get_or_insert(state.signals);
@@ -221,7 +212,6 @@ pub(crate) unsafe extern "C" fn create(
                 pool: Arc::clone(pool),
                 handle,
                 index: desc.index,
-                process: threads::process(),
                 state: Watched::default(),
             });
             // SAFETY: as above.
@@ -254,8 +244,7 @@ pub(crate) unsafe extern "C" fn host_signal(event: ze_event_handle_t) -> ze_resu
     })
 }
 
-/// `zeEventHostSynchronize`: errors as for `zeEventHostSignal`. In a child made by `fork`, an event
-/// from before that is not signalled is `DEVICE_LOST`.
+/// `zeEventHostSynchronize`: errors as for `zeEventHostSignal`.
 pub(crate) unsafe extern "C" fn host_synchronize(
     event: ze_event_handle_t,
     timeout: u64,

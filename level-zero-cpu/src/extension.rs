@@ -14,6 +14,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use crate::arguments::{Outcome, not_null, read};
+use crate::build_log::BuildLog;
 use crate::command_list::CommandList;
 use crate::command_queue::CommandQueue;
 use crate::context::Context;
@@ -22,7 +23,9 @@ use crate::event_pool::EventPool;
 use crate::faults::Call;
 use crate::fence::Fence;
 use crate::instance::Instance;
+use crate::kernel::Kernel;
 use crate::ledger::{Kind, Ledger};
+use crate::module::Module;
 use crate::registry;
 use crate::virtual_memory::PhysicalMemory;
 
@@ -98,6 +101,9 @@ c_ledger! {
         event_pools: EventPool,
         events: Event,
         physical_memories: PhysicalMemory,
+        modules: Module,
+        kernels: Kernel,
+        build_logs: BuildLog,
     }
 }
 

@@ -30,14 +30,6 @@ impl Fence {
     /// Waits until it is signalled: `NOT_READY` if the time is over first; the error of the queue
     /// if that has failed.
     fn wait(&self, timeout: u64) -> Outcome {
-        // Whether it was signalled counts more than that its threads are gone.
-        if self.queue.strand.is_of_another_process() {
-            return if self.state.lock().signalled {
-                Ok(())
-            } else {
-                Err(sys::ZE_RESULT_ERROR_DEVICE_LOST)
-            };
-        }
         let signalled = self
             .state
             .wait(timeout, |state| state.signalled.then_some(()));
@@ -127,8 +119,7 @@ pub(crate) unsafe extern "C" fn destroy(fence: ze_fence_handle_t) -> ze_result_t
         fence,
         |fence: &Arc<Fence>| {
             let idle = |fence: &Fence| {
-                let gone = fence.queue.strand.is_of_another_process();
-                if !gone && fence.state.lock().pending > 0 {
+                if fence.state.lock().pending > 0 {
                     Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE)
                 } else {
                     Ok(())
@@ -140,8 +131,7 @@ pub(crate) unsafe extern "C" fn destroy(fence: ze_fence_handle_t) -> ze_result_t
 }
 
 /// `zeFenceHostSynchronize`: `INVALID_SYNCHRONIZATION_OBJECT` for what is no live fence; the error
-/// of the queue if that has failed. In a child made by `fork`, a fence from before that is not
-/// signalled is `DEVICE_LOST`.
+/// of the queue if that has failed.
 pub(crate) unsafe extern "C" fn host_synchronize(
     fence: ze_fence_handle_t,
     timeout: u64,

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::arguments::Outcome;
 use crate::atomics::Atomics;
+use crate::build_log::BuildLog;
 use crate::call_log::Writer;
 use crate::command_list::CommandList;
 use crate::command_queue::CommandQueue;
@@ -23,7 +24,9 @@ use crate::fence::Fence;
 use crate::file_memory::Origin;
 use crate::fork;
 use crate::heap::Heap;
+use crate::kernel::Kernel;
 use crate::ledger::{Kind, Ledger, LiveAllocation};
+use crate::module::Module;
 use crate::regions::{Region, Regions};
 use crate::registry::{self, Counts, Object, lock};
 use crate::report;
@@ -96,7 +99,6 @@ impl Inner {
     /// Gives kernels access to all memory of a kind at the addresses of users, until the guard
     /// drops: for kernels that go where pointers in memory lead them. Host and shared memory is
     /// accessible anyway.
-    #[allow(dead_code, reason = "for launches of kernels")]
     pub(crate) fn open_all_for_kernels(&self, kind: Kind) -> Outcome<Opened> {
         let mut opened = Opened::default();
         if kind != Kind::Device {
@@ -298,6 +300,9 @@ impl Instance {
             allocations,
             contexts: self.0.counts.of::<Context>(),
             command_lists: self.0.counts.of::<CommandList>(),
+            modules: self.0.counts.of::<Module>(),
+            kernels: self.0.counts.of::<Kernel>(),
+            build_logs: self.0.counts.of::<BuildLog>(),
             command_queues: self.0.counts.of::<CommandQueue>(),
             fences: self.0.counts.of::<Fence>(),
             event_pools: self.0.counts.of::<EventPool>(),

@@ -37,6 +37,12 @@ pub struct Ledger {
     pub contexts: usize,
     /// The number of live command lists.
     pub command_lists: usize,
+    /// The number of live modules.
+    pub modules: usize,
+    /// The number of live kernels.
+    pub kernels: usize,
+    /// The number of live build logs.
+    pub build_logs: usize,
     /// The number of live command queues.
     pub command_queues: usize,
     /// The number of live fences.
@@ -112,6 +118,9 @@ impl Ledger {
         self.allocations.is_empty()
             && self.contexts == 0
             && self.command_lists == 0
+            && self.modules == 0
+            && self.kernels == 0
+            && self.build_logs == 0
             && self.command_queues == 0
             && self.fences == 0
             && self.event_pools == 0
@@ -160,6 +169,9 @@ impl fmt::Display for Ledger {
             (self.ipc_exported, "IPC handles"),
             (self.ipc_opened, "opened IPC handles"),
             (self.descriptors, "file descriptors"),
+            (self.modules, "modules"),
+            (self.kernels, "kernels"),
+            (self.build_logs, "build logs"),
         ];
         for (count, what) in others.into_iter().filter(|other| other.0 > 0) {
             write!(f, ", {count} {what}")?;

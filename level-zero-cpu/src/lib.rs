@@ -122,6 +122,27 @@
 //! The threads keep no process from ending, and keep a library that has the driver built in from
 //! being unloaded.
 //!
+//! # Kernels
+//!
+//! SPIR-V runs through the OpenCL runtime of the machine's processor, PyPI's `intel-opencl-rt`, which
+//! `scripts/install-opencl-cpu` of the repository installs. It is loaded with the first module: from
+//! the path in `LEVEL_ZERO_CPU_OPENCL` (`libintelocl.so`, or a loader of OpenCL), from where the
+//! script puts it, or through `libOpenCL.so.1`. Without it, `zeModuleCreate` is
+//! `UNSUPPORTED_FEATURE`.
+//!
+//! - Pages of device memory are open while a kernel runs that was given a pointer to them, or has
+//!   indirect access. One that touches other device memory ends the process.
+//! - `INVALID_ARGUMENT` for a launch with an argument that was not set, and for a pointer that is
+//!   neither null nor in a live allocation, or variable of a module, of the list's context.
+//! - `HANDLE_OBJECT_IN_USE` for destroying a kernel of which a launch runs or waits, and for freeing
+//!   what it was given.
+//! - SPIR-V is checked before the runtime sees it, as far as this driver reads it: types, functions,
+//!   decorations, not the instructions of functions. The runtime may end the process over those.
+//! - In a child made by `fork` after the runtime was loaded, modules, kernels and launches are
+//!   `DEVICE_LOST`.
+//! - Images and samplers, pointers to functions, imported variables and modules of several sources
+//!   are `UNSUPPORTED_FEATURE` or do not link.
+//!
 //! # Safety
 //!
 //! Calling a function of the table is as unsafe as any call into C: pointers to descriptors and
@@ -130,14 +151,15 @@
 //! memory of the program trust the caller. The unsafe code of this crate is in the files of calls
 //! (`arguments.rs` reads and writes for all), `system/`, which calls the operating system, what
 //! maps, fills and copies memory: `arena.rs`, `twin.rs`, `heap.rs`, `file_memory.rs`,
-//! `virtual_memory.rs`, `pattern.rs`, `transfer.rs` and `timestamps.rs`, `threads.rs`, and for what C
-//! programs see `exports.rs`, `extension.rs` and `report.rs`.
+//! `virtual_memory.rs`, `pattern.rs`, `transfer.rs` and `timestamps.rs`, `threads.rs`, for kernels
+//! `opencl.rs`, `signals.rs` and `process_end.rs`, and for what C programs see `exports.rs`, `extension.rs` and `report.rs`.
 #![deny(unsafe_code)]
 
 mod append;
 mod arena;
 mod arguments;
 mod atomics;
+mod build_log;
 mod call_log;
 mod clock;
 mod command_list;
@@ -163,17 +185,25 @@ mod heap;
 mod instance;
 mod ipc;
 mod ipc_calls;
+mod kernel;
+mod launch;
 mod ledger;
 mod memory;
+mod module;
+mod native;
+mod opencl;
 mod pattern;
 mod pin;
+mod process_end;
 mod regions;
 mod registry;
 mod report;
 mod results;
 mod settings;
 mod signal;
+mod signals;
 mod spans;
+mod spirv;
 mod strand;
 mod stubs;
 mod system;

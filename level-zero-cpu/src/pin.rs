@@ -57,7 +57,6 @@ impl Pin {
     /// allocation, or the mappings, that the range lies in, in whole pages. Of virtual memory,
     /// pages get the access that their attributes say. The guard may outlive the pin; the memory
     /// is pinned no longer then.
-    #[allow(dead_code, reason = "for launches of kernels")]
     pub(crate) fn open_for_kernels(&self) -> Outcome<Opened> {
         match &self.hold {
             Hold::Heap(heap, key) => heap.open_allocation(*key),

@@ -14,6 +14,7 @@ use std::sync::{
 };
 
 use crate::arguments::Outcome;
+use crate::build_log::BuildLog;
 use crate::command_list::CommandList;
 use crate::command_queue::CommandQueue;
 use crate::context::Context;
@@ -22,6 +23,8 @@ use crate::event::Event;
 use crate::event_pool::EventPool;
 use crate::fence::Fence;
 use crate::instance::Inner;
+use crate::kernel::Kernel;
+use crate::module::Module;
 use crate::virtual_memory::PhysicalMemory;
 
 /// An object that lives from a call that creates it to a call that destroys it.
@@ -142,6 +145,11 @@ kept! {
     Context: _ze_context_handle_t = |it| &it.inner, |_| None, |it| Some(&it.children);
     CommandList: _ze_command_list_handle_t =
         |it| &it.context.inner, |it| Some(&it.context.children), |_| None;
+    Module: _ze_module_handle_t =
+        |it| &it.context.inner, |it| Some(&it.context.children), |it| Some(&it.children);
+    Kernel: _ze_kernel_handle_t =
+        |it| &it.module.context.inner, |it| Some(&it.module.children), |_| None;
+    BuildLog: _ze_module_build_log_handle_t = |it| &it.inner, |_| None, |_| None;
     CommandQueue: _ze_command_queue_handle_t =
         |it| &it.context.inner, |it| Some(&it.context.children), |it| Some(&it.children);
     Fence: _ze_fence_handle_t =

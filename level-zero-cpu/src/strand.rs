@@ -53,7 +53,6 @@ struct State {
 }
 
 pub(crate) struct Strand {
-    process: u32,
     /// Of the instance.
     pending: Arc<AtomicUsize>,
     state: Watched<State>,
@@ -73,7 +72,6 @@ enum Next {
 impl Strand {
     pub(crate) fn new(pending: &Arc<AtomicUsize>) -> Arc<Self> {
         Arc::new(Self {
-            process: threads::process(),
             pending: Arc::clone(pending),
             state: Watched::new(State {
                 commands: VecDeque::new(),
@@ -86,16 +84,8 @@ impl Strand {
         })
     }
 
-    /// Whether it was made before a `fork`: what ran it is not there.
-    pub(crate) fn is_of_another_process(&self) -> bool {
-        self.process != threads::process()
-    }
-
     /// Refuses what a strand that failed, or whose threads are gone, cannot do any more.
     pub(crate) fn check(&self) -> Outcome {
-        if self.is_of_another_process() {
-            return Err(sys::ZE_RESULT_ERROR_DEVICE_LOST);
-        }
         self.state.lock().error.map_or(Ok(()), Err)
     }
 
@@ -108,9 +98,6 @@ impl Strand {
         synchronous: bool,
     ) -> Outcome {
         let commands = commands.into_iter();
-        if self.is_of_another_process() {
-            return Err(sys::ZE_RESULT_ERROR_DEVICE_LOST);
-        }
         // What waits for nothing and is waited for can do without a thread.
         if waits || !synchronous {
             threads::ensure()?;
@@ -140,9 +127,6 @@ impl Strand {
     /// Runs a job at once, on this thread, or gives it back where the strand does not rest. What
     /// [`submit`](Self::submit) does for one that waits for nothing and signals nothing, in less time.
     pub(crate) fn run_alone(self: &Arc<Self>, job: Box<dyn Job>) -> Result<Outcome, Box<dyn Job>> {
-        if self.is_of_another_process() {
-            return Ok(Err(sys::ZE_RESULT_ERROR_DEVICE_LOST));
-        }
         let mut state = self.state.lock();
         if state.active || state.error.is_some() {
             return Err(job);
@@ -170,9 +154,6 @@ impl Strand {
     /// Waits until all that was submitted before is done: `NOT_READY` when the time is over first,
     /// and the error of the strand if there is one.
     pub(crate) fn synchronize(&self, timeout: u64) -> Outcome {
-        if self.is_of_another_process() {
-            return Err(sys::ZE_RESULT_ERROR_DEVICE_LOST);
-        }
         let last = self.state.lock().submitted;
         self.wait(last, timeout)
     }
@@ -187,20 +168,14 @@ impl Strand {
     /// Waits for the last touches of a command whose end may show already, through its event or
     /// fence. Nothing that can take long happens then.
     pub(crate) fn settle(&self) {
-        if !self.is_of_another_process() {
-            self.state.wait(u64::MAX, |state| {
-                let last = state.submitted - state.finished == 1;
-                (!(state.finishing && last)).then_some(())
-            });
-        }
+        self.state.wait(u64::MAX, |state| {
+            let last = state.submitted - state.finished == 1;
+            (!(state.finishing && last)).then_some(())
+        });
     }
 
-    /// `HANDLE_OBJECT_IN_USE` while commands are not done. What was left behind by a `fork` never
-    /// will be, and does not count.
+    /// `HANDLE_OBJECT_IN_USE` while commands are not done.
     pub(crate) fn check_idle(&self) -> Outcome {
-        if self.is_of_another_process() {
-            return Ok(());
-        }
         let state = self.state.lock();
         if state.submitted == state.finished {
             Ok(())

@@ -2,7 +2,7 @@
 //! `UNSUPPORTED_FEATURE`. They are counted and can be made to fail as any other.
 #![allow(unsafe_code, reason = "calls of the C interface")]
 
-use level_zero_sys::{self as sys, ze_module_build_log_handle_t, ze_module_handle_t, ze_result_t};
+use level_zero_sys::{self as sys, ze_result_t};
 
 use crate::entry::{on_instance, refused};
 use crate::faults::Call;
@@ -54,16 +54,3 @@ stubs!(A B C D E);
 stubs!(A B C D E F);
 stubs!(A B C D E F G);
 stubs!(A B C D E F G I);
-
-/// `zeModuleDynamicLink` has no handle but those in its array, none of which can be right.
-pub(crate) unsafe extern "C" fn module_dynamic_link(
-    _count: u32,
-    modules: *mut ze_module_handle_t,
-    _log: *mut ze_module_build_log_handle_t,
-) -> ze_result_t {
-    if modules.is_null() {
-        sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER
-    } else {
-        sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE
-    }
-}

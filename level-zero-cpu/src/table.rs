@@ -2,25 +2,15 @@
 
 use level_zero_sys::Api;
 
-use crate::faults::Call;
-use crate::stubs::Stub;
 use crate::{
-    append, command_list, command_queue, context, device, driver, event, event_pool, fence,
-    ipc_calls, memory, stubs, virtual_calls,
+    append, build_log, command_list, command_queue, context, device, driver, event, event_pool,
+    fence, ipc_calls, kernel, launch, memory, module, virtual_calls,
 };
-
-/// The stub for a call that is not there.
-macro_rules! stub {
-    ($name:ident) => {
-        <_ as Stub<{ Call::named(stringify!($name)).index() }>>::STUB
-    };
-}
 
 /// The calls of this driver; which driver a call is for, its handle says.
 ///
 /// `zeInit` and `zeDriverGet`, which have no handle, serve [`Instance::global`](crate::Instance::global).
-/// Calls of version 1.0 that the driver does not do return `UNSUPPORTED_FEATURE`; those that came
-/// later and that it does not do are `None`.
+/// Calls that came after version 1.0 and that the driver does not do are `None`.
 #[must_use]
 pub fn api() -> &'static Api {
     &TABLE
@@ -80,10 +70,12 @@ static TABLE: Api = Api {
     zeCommandListAppendWaitOnEvents: append::wait_on_events,
     zeCommandListAppendEventReset: append::event_reset,
     zeCommandListAppendQueryKernelTimestamps: append::query_kernel_timestamps,
-    zeCommandListAppendLaunchKernel: stub!(zeCommandListAppendLaunchKernel),
-    zeCommandListAppendLaunchCooperativeKernel: stub!(zeCommandListAppendLaunchCooperativeKernel),
-    zeCommandListAppendLaunchKernelIndirect: stub!(zeCommandListAppendLaunchKernelIndirect),
-    zeCommandListAppendLaunchMultipleKernelsIndirect: None,
+    zeCommandListAppendLaunchKernel: launch::append_launch_kernel,
+    zeCommandListAppendLaunchCooperativeKernel: launch::append_launch_cooperative_kernel,
+    zeCommandListAppendLaunchKernelIndirect: launch::append_launch_kernel_indirect,
+    zeCommandListAppendLaunchMultipleKernelsIndirect: Some(
+        launch::append_launch_multiple_kernels_indirect,
+    ),
     zeFenceCreate: fence::create,
     zeFenceDestroy: fence::destroy,
     zeFenceHostSynchronize: fence::host_synchronize,
@@ -102,31 +94,31 @@ static TABLE: Api = Api {
     zeEventHostReset: event::host_reset,
     zeEventQueryKernelTimestamp: event::query_kernel_timestamp,
     zeEventQueryTimestampsExp: Some(event::query_timestamps),
-    zeModuleCreate: stub!(zeModuleCreate),
-    zeModuleDestroy: stub!(zeModuleDestroy),
-    zeModuleDynamicLink: stubs::module_dynamic_link,
-    zeModuleGetNativeBinary: stub!(zeModuleGetNativeBinary),
-    zeModuleGetGlobalPointer: stub!(zeModuleGetGlobalPointer),
-    zeModuleGetKernelNames: stub!(zeModuleGetKernelNames),
-    zeModuleGetProperties: stub!(zeModuleGetProperties),
-    zeModuleGetFunctionPointer: stub!(zeModuleGetFunctionPointer),
-    zeModuleInspectLinkageExt: None,
-    zeModuleBuildLogDestroy: stub!(zeModuleBuildLogDestroy),
-    zeModuleBuildLogGetString: stub!(zeModuleBuildLogGetString),
-    zeKernelCreate: stub!(zeKernelCreate),
-    zeKernelDestroy: stub!(zeKernelDestroy),
-    zeKernelSetCacheConfig: stub!(zeKernelSetCacheConfig),
-    zeKernelSetGroupSize: stub!(zeKernelSetGroupSize),
-    zeKernelSuggestGroupSize: stub!(zeKernelSuggestGroupSize),
-    zeKernelSuggestMaxCooperativeGroupCount: stub!(zeKernelSuggestMaxCooperativeGroupCount),
-    zeKernelSetArgumentValue: stub!(zeKernelSetArgumentValue),
-    zeKernelSetIndirectAccess: stub!(zeKernelSetIndirectAccess),
-    zeKernelGetIndirectAccess: stub!(zeKernelGetIndirectAccess),
-    zeKernelGetSourceAttributes: None,
-    zeKernelGetProperties: stub!(zeKernelGetProperties),
-    zeKernelGetName: stub!(zeKernelGetName),
-    zeKernelSetGlobalOffsetExp: None,
-    zeKernelSchedulingHintExp: None,
+    zeModuleCreate: module::create,
+    zeModuleDestroy: module::destroy,
+    zeModuleDynamicLink: module::dynamic_link,
+    zeModuleGetNativeBinary: module::get_native_binary,
+    zeModuleGetGlobalPointer: module::get_global_pointer,
+    zeModuleGetKernelNames: module::get_kernel_names,
+    zeModuleGetProperties: module::get_properties,
+    zeModuleGetFunctionPointer: module::get_function_pointer,
+    zeModuleInspectLinkageExt: Some(module::inspect_linkage),
+    zeModuleBuildLogDestroy: build_log::destroy,
+    zeModuleBuildLogGetString: build_log::get_string,
+    zeKernelCreate: kernel::create,
+    zeKernelDestroy: kernel::destroy,
+    zeKernelSetCacheConfig: kernel::set_cache_config,
+    zeKernelSetGroupSize: kernel::set_group_size,
+    zeKernelSuggestGroupSize: kernel::suggest_group_size,
+    zeKernelSuggestMaxCooperativeGroupCount: kernel::suggest_max_cooperative_group_count,
+    zeKernelSetArgumentValue: kernel::set_argument_value,
+    zeKernelSetIndirectAccess: kernel::set_indirect_access,
+    zeKernelGetIndirectAccess: kernel::get_indirect_access,
+    zeKernelGetSourceAttributes: Some(kernel::get_source_attributes),
+    zeKernelGetProperties: kernel::get_properties,
+    zeKernelGetName: kernel::get_name,
+    zeKernelSetGlobalOffsetExp: Some(kernel::set_global_offset),
+    zeKernelSchedulingHintExp: Some(kernel::scheduling_hint),
     zePhysicalMemCreate: virtual_calls::create,
     zePhysicalMemDestroy: virtual_calls::destroy,
     zeMemAllocShared: memory::alloc_shared,

@@ -4,8 +4,7 @@
 //! are never joined: nothing that they use is ever taken away, the library is kept in memory for
 //! them, and the end of the process ends them wherever they are.
 //!
-//! In a child made by `fork` they are not there. What was queued before is lost to the child; new
-//! queues of the child get threads of its own.
+//! In a child made by `fork` they are not there, and the driver is lost altogether: see `fork.rs`.
 #![allow(unsafe_code, reason = "starts threads under the rules of a library")]
 
 use level_zero_sys as sys;
@@ -13,7 +12,7 @@ use std::collections::VecDeque;
 use std::num::NonZero;
 use std::ptr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use std::thread;
 
 use crate::arguments::Outcome;
@@ -36,24 +35,6 @@ struct Ready {
 }
 
 static THREADS: AtomicPtr<Threads> = AtomicPtr::new(ptr::null_mut());
-/// Counts the forks between the first process and this one.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
-
-/// Differs between a process and its children by `fork`, from the first call of this on.
-pub(crate) fn process() -> u32 {
-    static WATCHED: AtomicBool = AtomicBool::new(false);
-    if !WATCHED.load(Ordering::Relaxed) && !WATCHED.swap(true, Ordering::Relaxed) {
-        system::watch_forks(forked);
-    }
-    PROCESS.load(Ordering::Relaxed)
-}
-
-/// Runs in the child, where only what is safe in a signal handler is allowed.
-extern "C" fn forked() {
-    PROCESS.fetch_add(1, Ordering::Relaxed);
-    THREADS.store(ptr::null_mut(), Ordering::Relaxed);
-}
-
 fn get() -> &'static Threads {
     let mut threads = THREADS.load(Ordering::Acquire);
     if threads.is_null() {
@@ -98,9 +79,6 @@ pub(crate) fn ensure() -> Outcome {
 
 /// Gives a strand to the next free thread. There must be one; see [`ensure`].
 pub(crate) fn schedule(strand: Arc<Strand>) {
-    if strand.is_of_another_process() {
-        return;
-    }
     let threads = get();
     let mut ready = threads.ready.lock();
     ready.strands.push_back(strand);
@@ -155,12 +133,6 @@ mod system {
     use std::mem::MaybeUninit;
     use std::ptr;
 
-    pub(super) fn watch_forks(child: extern "C" fn()) {
-        // SAFETY: a function of the library, which takes it off the list when it is unloaded. A
-        // failure leaves children without the news, nothing else.
-        unsafe { libc::pthread_atfork(None, None, Some(child)) };
-    }
-
     /// Lets no `dlclose` unload the code that threads are in.
     pub(super) fn keep_this_library() {
         let mut info = MaybeUninit::<libc::Dl_info>::uninit();
@@ -214,8 +186,6 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    pub(super) fn watch_forks(_: extern "C" fn()) {}
-
     pub(super) fn keep_this_library() {}
 
     pub(super) fn block_signals() {}

@@ -179,7 +179,7 @@ pub(crate) fn required() -> Vec<&'static str> {
             "gpu" => Some("gpu"),
             "loader" => Some("loader"),
             // For other tests.
-            "" | "headers" | "messages" | "valgrind" => None,
+            "" | "headers" | "messages" | "opencl" | "umf" | "valgrind" => None,
             other => {
                 eprintln!("ZE_AREA_REQUIRE: nothing is called {other:?}; see docs/testing.md");
                 std::process::exit(2)

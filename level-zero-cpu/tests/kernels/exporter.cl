@@ -1,0 +1,3 @@
+uint twice(uint value) {
+    return value * 2;
+}
