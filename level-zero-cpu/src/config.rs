@@ -180,6 +180,7 @@ impl Config {
     /// | `LEVEL_ZERO_CPU_RELAXED_LIMITS` | `0` or `1` | 1 | [`relaxed_limits`](Self::relaxed_limits) |
     /// | `LEVEL_ZERO_CPU_FILL_LIMIT` | bytes | 16K | [`fill_limit`](Self::fill_limit) |
     /// | `LEVEL_ZERO_CPU_TRAP_FREED` | `0` or `1` | 0 | [`trap_freed`](Self::trap_freed) |
+    /// | `LEVEL_ZERO_CPU_OPENCL` | the path of a library | | the OpenCL runtime of the process, for kernels |
     /// | `LEVEL_ZERO_CPU_FAIL` | `call:nth:result`, several with commas | | calls that are to fail |
     /// | `LEVEL_ZERO_CPU_LOG` | `stderr` or the path of a file | | [`log_to`](Self::log_to) |
     /// | `LEVEL_ZERO_CPU_REPORT` | `0` or `1` | 0 | whether the end of the process says what is live |

@@ -138,8 +138,6 @@
 //!   what it was given.
 //! - SPIR-V is checked before the runtime sees it, as far as this driver reads it: types, functions,
 //!   decorations, not the instructions of functions. The runtime may end the process over those.
-//! - In a child made by `fork` after the runtime was loaded, modules, kernels and launches are
-//!   `DEVICE_LOST`.
 //! - Images and samplers, pointers to functions, imported variables and modules of several sources
 //!   are `UNSUPPORTED_FEATURE` or do not link.
 //!

@@ -81,6 +81,12 @@ const SETTINGS: &[Setting] = &[
         set: |config, text| put(&mut config.trap_freed, switch(text)),
     },
     Setting {
+        name: "OPENCL",
+        allowed: "the path of a library",
+        // Read where the library is loaded, which is once for all instances.
+        set: |_, text| (!text.is_empty()).then_some(()),
+    },
+    Setting {
         name: "FAIL",
         allowed: "call:nth:result, with commas between several; * for any call; \
                   a result's name or number, but not success",
@@ -250,6 +256,7 @@ mod tests {
             ("RELAXED_LIMITS", "0"),
             ("FILL_LIMIT", "4K"),
             ("TRAP_FREED", "1"),
+            ("OPENCL", "/opt/libintelocl.so"),
             (
                 "FAIL",
                 "zeMemFree:2:ZE_RESULT_ERROR_UNKNOWN, *:1:0x70000001",
@@ -307,6 +314,7 @@ mod tests {
             ("HONOUR_ALIGNMENT", "yes"),
             ("FREE_POLICIES", "some"),
             ("LOG", ""),
+            ("OPENCL", ""),
             ("FAIL", ""),
             ("FAIL", "zeMemFree"),
             ("FAIL", "zeMemFre:1:UNKNOWN"),
