@@ -203,6 +203,7 @@ mod signals;
 mod spans;
 mod spirv;
 mod strand;
+#[cfg(feature = "exports")]
 mod stubs;
 mod system;
 mod table;
