@@ -6,7 +6,7 @@ use level_zero_sys::{
     ze_module_build_log_handle_t, ze_module_constants_t, ze_module_desc_t, ze_module_handle_t,
     ze_module_properties_t, ze_result_t,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, RwLock};
@@ -288,16 +288,8 @@ impl Input {
             return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
         }
         let end = context.end(desc.pInputModule.cast(), desc.inputSize)?;
-        if !end.is_host_accessible() {
-            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
-        }
-        let mut bytes = vec![0_u8; desc.inputSize];
-        // SAFETY: the caller has as many bytes as the size says, and a vector is not among them.
-        unsafe {
-            bytes
-                .as_mut_ptr()
-                .copy_from_nonoverlapping(end.pointer(), desc.inputSize);
-        };
+        // SAFETY: the caller has as many bytes as the size says.
+        let bytes = unsafe { end.to_vec(desc.inputSize) }?;
         if desc.format == sys::ZE_MODULE_FORMAT_NATIVE {
             if !desc.pConstants.is_null() {
                 return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
@@ -416,10 +408,26 @@ pub(crate) unsafe extern "C" fn destroy(module: ze_module_handle_t) -> ze_result
     })
 }
 
+/// The modules that export each symbol: the first, and whether there are more.
+type Exports<'a> = HashMap<&'a spirv::Symbol, (&'a Arc<Module>, bool)>;
+
+fn exports(all: &[Arc<Module>]) -> Exports<'_> {
+    let mut exports = Exports::new();
+    for module in all {
+        for symbol in &module.source.spirv.exports {
+            exports
+                .entry(symbol)
+                .and_modify(|(first, more)| *more |= !Arc::ptr_eq(first, module))
+                .or_insert((module, false));
+        }
+    }
+    exports
+}
+
 /// The modules whose exports a module needs, directly or not, with itself first.
 fn closure<'a>(
     module: &'a Arc<Module>,
-    all: &'a [Arc<Module>],
+    exports: &Exports<'a>,
     log: &mut String,
 ) -> Outcome<Vec<&'a Arc<Module>>> {
     let mut needed = vec![module];
@@ -428,28 +436,19 @@ fn closure<'a>(
     while let Some(user) = needed.get(at).copied() {
         at += 1;
         for import in &user.source.spirv.imports {
-            let exports =
-                |other: &&Arc<Module>| other.source.spirv.exports.iter().any(|it| it == import);
-            let mut providers = all.iter().filter(exports);
-            match (providers.next(), providers.next()) {
-                (Some(_), None) if !import.is_function => {
-                    let _ = writeln!(log, "imported variables are not supported: {}", import.name);
-                    complete = false;
-                }
-                (Some(provider), None) => {
+            let problem = match exports.get(import) {
+                Some((_, true)) => "exported more than once",
+                Some(_) if !import.is_function => "imported variables are not supported",
+                Some((provider, false)) => {
                     if !needed.iter().any(|known| Arc::ptr_eq(known, provider)) {
                         needed.push(provider);
                     }
+                    continue;
                 }
-                (Some(_), Some(_)) => {
-                    let _ = writeln!(log, "exported more than once: {}", import.name);
-                    complete = false;
-                }
-                (None, _) => {
-                    let _ = writeln!(log, "not exported by any module: {}", import.name);
-                    complete = false;
-                }
-            }
+                None => "not exported by any module",
+            };
+            let _ = writeln!(log, "{problem}: {}", import.name);
+            complete = false;
         }
     }
     if complete {
@@ -462,8 +461,9 @@ fn closure<'a>(
 /// Links the modules among `all` that are not, or none of them.
 fn link(all: &[Arc<Module>], log: &mut String) -> Outcome {
     let mut linked = Vec::new();
+    let exports = exports(all);
     for module in all.iter().filter(|module| !module.is_linked()) {
-        let needed = closure(module, all, log)?;
+        let needed = closure(module, &exports, log)?;
         let runtime = Runtime::get().ok_or(sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE)?;
         let refuse = |_| sys::ZE_RESULT_ERROR_MODULE_LINK_FAILURE;
         let compiled = needed
@@ -576,14 +576,13 @@ pub(crate) unsafe extern "C" fn inspect_linkage(
                 }
             };
         let sources = || modules.iter().map(|module| &module.source.spirv);
-        let exported =
-            |symbol: &&spirv::Symbol| !sources().any(|spirv| spirv.exports.contains(symbol));
+        let exported: HashSet<_> = sources().flat_map(|spirv| &spirv.exports).collect();
         let imported = || sources().flat_map(|spirv| &spirv.imports);
         tell(imports, "imports", &mut imported());
         tell(
             unresolvable,
             "unresolvable imports",
-            &mut imported().filter(exported),
+            &mut imported().filter(|symbol| !exported.contains(symbol)),
         );
         tell(
             exports,

@@ -53,6 +53,28 @@ impl End {
     pub(crate) fn is_host_accessible(&self) -> bool {
         self.pin.as_ref().is_none_or(Pin::is_host_accessible)
     }
+
+    /// The bytes as the host reads them: `INVALID_ARGUMENT` where it has no access,
+    /// `OUT_OF_HOST_MEMORY` where there is no room for as many.
+    ///
+    /// # Safety
+    ///
+    /// The end was made for `size` bytes, which nothing changes meanwhile.
+    pub(crate) unsafe fn to_vec(&self, size: usize) -> Outcome<Vec<u8>> {
+        if !self.is_host_accessible() {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let mut bytes = Vec::<u8>::new();
+        let room = bytes.try_reserve_exact(size);
+        room.map_err(|_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY)?;
+        let place = bytes.as_mut_ptr();
+        // SAFETY: valid for reads, as the caller says; a new vector with room for as many bytes is
+        // not among them.
+        unsafe { place.copy_from_nonoverlapping(self.pointer, size) };
+        // SAFETY: there is room, and as many were just written.
+        unsafe { bytes.set_len(size) };
+        Ok(bytes)
+    }
 }
 
 impl Context {
