@@ -9,6 +9,7 @@ use level_zero_sys::{
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::arguments::{
@@ -18,8 +19,9 @@ use crate::arguments::{
 use crate::build_log;
 use crate::context::Context;
 use crate::device::DeviceId;
-use crate::entry::{on, on_context, on_instance};
+use crate::entry::{on, on_context, on_instance, refused};
 use crate::faults::Call;
+use crate::fork;
 use crate::native::{Native, checksum};
 use crate::opencl::{Failure, Program, Runtime};
 use crate::registry::{self, Children, lock};
@@ -36,6 +38,8 @@ pub(crate) struct Module {
     program: Mutex<Option<Arc<Program>>>,
     pub(crate) uuid: [u8; 16],
     pub(crate) children: Children,
+    /// Lists may have launches of its kernels even then.
+    destroyed: AtomicBool,
 }
 
 /// What a module is compiled from.
@@ -71,6 +75,14 @@ impl Module {
     pub(crate) fn program(&self) -> Outcome<Arc<Program>> {
         let program = lock(&self.program).clone();
         program.ok_or(sys::ZE_RESULT_ERROR_INVALID_MODULE_UNLINKED)
+    }
+
+    /// `INVALID_ARGUMENT` if it was destroyed.
+    pub(crate) fn check(&self) -> Outcome {
+        if self.destroyed.load(Ordering::Acquire) {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        Ok(())
     }
 
     fn is_linked(&self) -> bool {
@@ -394,6 +406,7 @@ pub(crate) unsafe extern "C" fn create(
                 program: Mutex::new(program.map(Arc::new)),
                 uuid,
                 children: Children::default(),
+                destroyed: AtomicBool::new(false),
             });
             // SAFETY: as above.
             unsafe { write(module, handle) }
@@ -404,7 +417,9 @@ pub(crate) unsafe extern "C" fn create(
 /// `zeModuleDestroy`: `HANDLE_OBJECT_IN_USE` while kernels of it are alive.
 pub(crate) unsafe extern "C" fn destroy(module: ze_module_handle_t) -> ze_result_t {
     on::<Module>(const { Call::named("zeModuleDestroy") }, module, |module| {
-        registry::remove::<Module>(module.handle, |_| Ok(())).map(drop)
+        let removed = registry::remove::<Module>(module.handle, |_| Ok(()))?;
+        removed.destroyed.store(true, Ordering::Release);
+        Ok(())
     })
 }
 
@@ -515,19 +530,23 @@ pub(crate) unsafe extern "C" fn dynamic_link(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    let call = const { Call::named("zeModuleDynamicLink") };
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     if modules.is_null() {
-        return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER);
     }
     // SAFETY: the caller keeps the contract of the C call.
     let modules = match unsafe { listed(count, modules) } {
         Ok(modules) => modules,
-        Err(code) => return code,
+        Err(code) => return refused(call.name(), code),
     };
     let Some(first) = modules.first() else {
         return sys::ZE_RESULT_SUCCESS;
     };
     let inner = &first.context.inner;
-    on_instance(const { Call::named("zeModuleDynamicLink") }, inner, || {
+    on_instance(call, inner, || {
         let mut log = String::new();
         let linked = link(&modules, &mut log);
         // SAFETY: the caller keeps the contract of the C call.
@@ -543,19 +562,22 @@ pub(crate) unsafe extern "C" fn inspect_linkage(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    let call = const { Call::named("zeModuleInspectLinkageExt") };
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     if desc.is_null() || modules.is_null() || log_handle.is_null() {
-        return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER);
     }
     // SAFETY: the caller keeps the contract of the C call.
     let modules = match unsafe { listed(count, modules) } {
         Ok(modules) => modules,
-        Err(code) => return code,
+        Err(code) => return refused(call.name(), code),
     };
     let Some(first) = modules.first() else {
-        return sys::ZE_RESULT_ERROR_INVALID_SIZE;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_SIZE);
     };
     let inner = &first.context.inner;
-    let call = const { Call::named("zeModuleInspectLinkageExt") };
     on_instance(call, inner, || {
         let stype = sys::ZE_STRUCTURE_TYPE_LINKAGE_INSPECTION_EXT_DESC;
         // SAFETY: the caller keeps the contract of the C call.
