@@ -192,6 +192,7 @@ mod memory;
 mod module;
 mod native;
 mod opencl;
+mod overlap;
 mod pattern;
 mod pin;
 mod process_end;

@@ -14,6 +14,7 @@ use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
 use crate::engine::{Job, Nothing, Work};
+use crate::overlap::{Rows, rows_overlap};
 use crate::pin::Pin;
 use crate::system::Access;
 
@@ -422,6 +423,21 @@ impl Region {
         })
     }
 
+    /// The rows of each slice, for a region at an address. Slices of one row are rows of one slice.
+    fn slices(&self, base: usize) -> impl Iterator<Item = Rows> {
+        let (slices, count, pitch) = if self.height == 1 {
+            (1, self.depth, self.slice_pitch)
+        } else {
+            (self.depth, self.height, self.pitch)
+        };
+        (0..slices).map(move |slice| Rows {
+            start: base + self.first + slice * self.slice_pitch,
+            count,
+            pitch,
+            width: self.width,
+        })
+    }
+
     fn rows(&self) -> impl Iterator<Item = usize> {
         (0..self.depth).flat_map(move |slice| {
             let start = self.first + slice * self.slice_pitch;
@@ -430,19 +446,20 @@ impl Region {
     }
 }
 
-/// Whether any row of one region shares a byte with any row of the other: both are walked once, in
+/// Whether any row of one region shares a byte with any row of the other: slices are walked once, in
 /// the order of addresses.
 fn regions_overlap(target: usize, to: &Region, source: usize, from: &Region) -> bool {
     if target + to.extent <= source || source + from.extent <= target {
         return false;
     }
-    let mut left = to.rows().map(|row| target + row).peekable();
-    let mut right = from.rows().map(|row| source + row).peekable();
-    while let (Some(&one), Some(&other)) = (left.peek(), right.peek()) {
-        if overlap(one, other, to.width) {
+    let mut left = to.slices(target).peekable();
+    let mut right = from.slices(source).peekable();
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        if rows_overlap(one, other) {
             return true;
         }
-        if one < other {
+        // The slice that ends first meets none that comes later.
+        if one.end() < other.end() {
             left.next()
         } else {
             right.next()
