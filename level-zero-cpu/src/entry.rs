@@ -79,10 +79,19 @@ pub(crate) fn on<T: Kept>(
     handle: *mut T::Raw,
     work: impl FnOnce(&Arc<T>) -> Outcome,
 ) -> ze_result_t {
+    on_found(call, || registry::find::<T>(handle), work)
+}
+
+/// As [`on`], for what is found in another way, or refused with other codes.
+pub(crate) fn on_found<T: Kept>(
+    call: Call,
+    find: impl FnOnce() -> Outcome<Arc<T>>,
+    work: impl FnOnce(&Arc<T>) -> Outcome,
+) -> ze_result_t {
     if fork::is_child() {
         return sys::ZE_RESULT_ERROR_DEVICE_LOST;
     }
-    match registry::find::<T>(handle) {
+    match find() {
         Ok(object) => on_instance(call, object.inner(), || work(&object)),
         Err(code) => refused(call.name(), code),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, write};
 use crate::command_queue::CommandQueue;
-use crate::entry::{on, on_instance};
+use crate::entry::{on, on_found};
 use crate::faults::Call;
 use crate::registry;
 use crate::wait::Watched;
@@ -22,6 +22,9 @@ pub(crate) struct Fence {
 
 struct State {
     signalled: bool,
+    /// Counts signals, so that a thread which waits does not miss one that is reset at once.
+    signals: u64,
+    destroyed: bool,
     /// Executions that will signal it.
     pending: usize,
 }
@@ -30,35 +33,74 @@ impl Fence {
     /// Waits until it is signalled: `NOT_READY` if the time is over first; the error of the queue
     /// if that has failed.
     fn wait(&self, timeout: u64) -> Outcome {
-        let signalled = self
-            .state
-            .wait(timeout, |state| state.signalled.then_some(()));
+        let mut first = None;
+        let signalled = self.state.wait(timeout, |state| {
+            let first = *first.get_or_insert(state.signals);
+            if state.signalled || state.signals != first {
+                Some(Ok(()))
+            } else if state.destroyed {
+                Some(Err(sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT))
+            } else {
+                None
+            }
+        });
         self.queue.strand.check()?;
-        signalled.ok_or(sys::ZE_RESULT_NOT_READY)
+        signalled.unwrap_or(Err(sys::ZE_RESULT_NOT_READY))
+    }
+
+    /// Ends it, unless an execution is to signal it.
+    fn end(&self) -> Outcome {
+        let mut state = self.state.lock();
+        if state.pending > 0 {
+            return Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE);
+        }
+        state.destroyed = true;
+        drop(state);
+        self.state.wake();
+        Ok(())
     }
 }
 
-/// An execution's claim on a fence, which is signalled when this is dropped.
-pub(crate) struct FenceUse(Arc<Fence>);
+/// An execution's claim on a fence, which cannot be destroyed meanwhile.
+pub(crate) struct FenceUse {
+    fence: Arc<Fence>,
+    /// Whether the fence was signalled before: what it is again if nothing is executed.
+    before: bool,
+}
 
 impl FenceUse {
     /// The fence is not signalled from now on, whatever it was.
-    pub(crate) fn new(fence: &Arc<Fence>) -> Self {
+    /// `INVALID_SYNCHRONIZATION_OBJECT` if it was destroyed.
+    pub(crate) fn new(fence: &Arc<Fence>) -> Outcome<Self> {
         let mut state = fence.state.lock();
-        state.signalled = false;
+        if state.destroyed {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT);
+        }
+        let before = std::mem::replace(&mut state.signalled, false);
         state.pending += 1;
         drop(state);
-        Self(Arc::clone(fence))
+        Ok(Self {
+            fence: Arc::clone(fence),
+            before,
+        })
+    }
+
+    /// Signals, unless other executions are to do so later.
+    pub(crate) fn signal(mut self) {
+        self.before = true;
     }
 }
 
 impl Drop for FenceUse {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.fence.state.lock();
         state.pending -= 1;
-        state.signalled |= state.pending == 0;
+        if self.before && state.pending == 0 {
+            state.signalled = true;
+            state.signals += 1;
+        }
         drop(state);
-        self.0.state.wake();
+        self.fence.state.wake();
     }
 }
 
@@ -77,10 +119,7 @@ fn on_fence(
     fence: ze_fence_handle_t,
     work: impl FnOnce(&Fence) -> Outcome,
 ) -> ze_result_t {
-    match find(fence) {
-        Ok(fence) => on_instance(call, &fence.queue.context.inner, || work(&fence)),
-        Err(code) => code,
-    }
+    on_found(call, || find(fence), |fence| work(fence))
 }
 
 /// `zeFenceCreate`
@@ -103,6 +142,8 @@ pub(crate) unsafe extern "C" fn create(
                 handle,
                 state: Watched::new(State {
                     signalled: desc.flags & sys::ZE_FENCE_FLAG_SIGNALED != 0,
+                    signals: 0,
+                    destroyed: false,
                     pending: 0,
                 }),
             });
@@ -117,16 +158,7 @@ pub(crate) unsafe extern "C" fn destroy(fence: ze_fence_handle_t) -> ze_result_t
     on(
         const { Call::named("zeFenceDestroy") },
         fence,
-        |fence: &Arc<Fence>| {
-            let idle = |fence: &Fence| {
-                if fence.state.lock().pending > 0 {
-                    Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE)
-                } else {
-                    Ok(())
-                }
-            };
-            registry::remove::<Fence>(fence.handle, idle).map(drop)
-        },
+        |fence: &Arc<Fence>| registry::remove::<Fence>(fence.handle, Fence::end).map(drop),
     )
 }
 

@@ -311,18 +311,8 @@ pub(crate) unsafe extern "C" fn set_argument_value(
             }
             let bytes = || -> Outcome<Box<[u8]>> {
                 let end = kernel.module.context.end(value, size)?;
-                if !end.is_host_accessible() {
-                    return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
-                }
-                let mut bytes = vec![0_u8; size];
-                // SAFETY: the caller has as many bytes as the size says, and a new vector is not
-                // among them.
-                unsafe {
-                    bytes
-                        .as_mut_ptr()
-                        .copy_from_nonoverlapping(end.pointer(), size);
-                };
-                Ok(bytes.into())
+                // SAFETY: the caller has as many bytes as the size says.
+                Ok(unsafe { end.to_vec(size) }?.into())
             };
             let set = match (argument.kind, value.is_null()) {
                 (ArgumentKind::Local, true) => Value::Local(size),

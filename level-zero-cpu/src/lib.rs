@@ -190,6 +190,7 @@ mod memory;
 mod module;
 mod native;
 mod opencl;
+mod overlap;
 mod pattern;
 mod pin;
 mod process_end;

@@ -6,6 +6,7 @@ use level_zero_sys::{self as sys, ze_result_t};
 
 use crate::entry::{on_instance, refused};
 use crate::faults::Call;
+use crate::fork;
 use crate::registry;
 
 /// A function pointer whose first argument is a handle, with a stub for the call of that index.
@@ -15,6 +16,9 @@ pub(crate) trait Stub<const CALL: usize> {
 
 fn unsupported<const CALL: usize>(handle: usize) -> ze_result_t {
     let call = const { Call::from_index(CALL) };
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     if handle == 0 {
         return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE);
     }

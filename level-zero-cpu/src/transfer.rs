@@ -14,6 +14,7 @@ use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
 use crate::engine::{Job, Nothing, Work};
+use crate::overlap::{Rows, rows_overlap};
 use crate::pin::Pin;
 use crate::system::Access;
 
@@ -52,6 +53,28 @@ impl End {
 
     pub(crate) fn is_host_accessible(&self) -> bool {
         self.pin.as_ref().is_none_or(Pin::is_host_accessible)
+    }
+
+    /// The bytes as the host reads them: `INVALID_ARGUMENT` where it has no access,
+    /// `OUT_OF_HOST_MEMORY` where there is no room for as many.
+    ///
+    /// # Safety
+    ///
+    /// The end was made for `size` bytes, which nothing changes meanwhile.
+    pub(crate) unsafe fn to_vec(&self, size: usize) -> Outcome<Vec<u8>> {
+        if !self.is_host_accessible() {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let mut bytes = Vec::<u8>::new();
+        let room = bytes.try_reserve_exact(size);
+        room.map_err(|_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY)?;
+        let place = bytes.as_mut_ptr();
+        // SAFETY: valid for reads, as the caller says; a new vector with room for as many bytes is
+        // not among them.
+        unsafe { place.copy_from_nonoverlapping(self.pointer, size) };
+        // SAFETY: there is room, and as many were just written.
+        unsafe { bytes.set_len(size) };
+        Ok(bytes)
     }
 }
 
@@ -400,6 +423,21 @@ impl Region {
         })
     }
 
+    /// The rows of each slice, for a region at an address. Slices of one row are rows of one slice.
+    fn slices(&self, base: usize) -> impl Iterator<Item = Rows> {
+        let (slices, count, pitch) = if self.height == 1 {
+            (1, self.depth, self.slice_pitch)
+        } else {
+            (self.depth, self.height, self.pitch)
+        };
+        (0..slices).map(move |slice| Rows {
+            start: base + self.first + slice * self.slice_pitch,
+            count,
+            pitch,
+            width: self.width,
+        })
+    }
+
     fn rows(&self) -> impl Iterator<Item = usize> {
         (0..self.depth).flat_map(move |slice| {
             let start = self.first + slice * self.slice_pitch;
@@ -408,19 +446,20 @@ impl Region {
     }
 }
 
-/// Whether any row of one region shares a byte with any row of the other: both are walked once, in
+/// Whether any row of one region shares a byte with any row of the other: slices are walked once, in
 /// the order of addresses.
 fn regions_overlap(target: usize, to: &Region, source: usize, from: &Region) -> bool {
     if target + to.extent <= source || source + from.extent <= target {
         return false;
     }
-    let mut left = to.rows().map(|row| target + row).peekable();
-    let mut right = from.rows().map(|row| source + row).peekable();
-    while let (Some(&one), Some(&other)) = (left.peek(), right.peek()) {
-        if overlap(one, other, to.width) {
+    let mut left = to.slices(target).peekable();
+    let mut right = from.slices(source).peekable();
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        if rows_overlap(one, other) {
             return true;
         }
-        if one < other {
+        // The slice that ends first meets none that comes later.
+        if one.end() < other.end() {
             left.next()
         } else {
             right.next()

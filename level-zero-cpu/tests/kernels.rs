@@ -548,6 +548,14 @@ fn launches_check_what_they_are_given() {
     let result = unsafe { launch(list, kernel.0, groups, signal, 0, null_mut()) };
     assert_eq!(result, sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT);
 
+    // More items than can be counted.
+    let most = u32::MAX;
+    assert_eq!(gpu.launch(&kernel, [most, most, 2]), INVALID_ARGUMENT);
+    assert_eq!(kernel.group_size(2, 1, 1), SUCCESS);
+    assert_eq!(gpu.launch(&kernel, [1 << 31, 1 << 31, 2]), INVALID_ARGUMENT);
+    assert_eq!(gpu.launch(&kernel, [most, most, 0]), SUCCESS);
+    assert_eq!(kernel.group_size(1, 1, 1), SUCCESS);
+
     // No groups are no work.
     for groups in [[0, 1, 1], [1, 0, 1], [1, 1, 0]] {
         assert_eq!(gpu.launch(&kernel, groups), SUCCESS);
@@ -879,13 +887,16 @@ fn a_regular_list_launches_again_with_the_arguments_of_its_time() {
         assert_eq!(execute(), SUCCESS);
         assert_eq!(u32s(&gpu.download(counters, 8)), [3 * times, 5 * times]);
     }
-    // Memory that was freed since is noticed.
+    // A module that was destroyed since is noticed, as is memory that was freed.
+    assert_eq!(destroy_module(module), SUCCESS);
+    assert_eq!(execute(), INVALID_ARGUMENT);
+    assert_eq!(u32s(&gpu.download(counters, 8)), [9, 15]);
     assert_eq!(gpu.free(counters), SUCCESS);
     assert_eq!(execute(), INVALID_ARGUMENT);
     // SAFETY: used no more.
     assert_eq!(unsafe { (api.zeCommandQueueDestroy)(queue) }, SUCCESS);
     destroy_list(list);
-    finish(gpu, &[module]);
+    finish(gpu, &[]);
 }
 
 #[test]

@@ -141,6 +141,16 @@ fn a_forked_child_has_no_device() {
             gpu.fill(pointer, &[2], 4096),
             gpu.free(pointer),
             destroy_context(gpu.context),
+            // Not even a handle is looked up there.
+            // SAFETY: the driver checks handles.
+            unsafe { (api().zeEventQueryStatus)(std::ptr::null_mut()) },
+            // SAFETY: as above.
+            unsafe { (api().zeFenceQueryStatus)(std::ptr::null_mut()) },
+            // SAFETY: as above; one handle.
+            unsafe {
+                let mut module = std::ptr::null_mut();
+                (api().zeModuleDynamicLink)(1, &raw mut module, std::ptr::null_mut())
+            },
         ];
         let lost = results.iter().all(|result| *result == DEVICE_LOST);
         // SAFETY: tells only whether something is mapped there.
