@@ -21,6 +21,7 @@ use crate::module::is_variable;
 use crate::opencl::{Range, Value};
 use crate::pin::Pin;
 use crate::registry;
+use crate::system::Access;
 
 /// Bytes of three numbers of groups.
 const GROUPS: usize = size_of::<ze_group_count_t>();
@@ -109,7 +110,9 @@ impl Launch {
                         continue;
                     }
                     let pointer = std::ptr::without_provenance::<c_void>(*address);
-                    pins.push(self.context.pin(pointer, 1)?);
+                    let pin = self.context.pin(pointer, 1)?;
+                    pin.widen();
+                    pins.push(pin);
                 }
                 Value::Pointer(_) | Value::Bytes(_) | Value::Local(_) => {}
             }
@@ -211,7 +214,11 @@ impl Indirect {
     fn buffers(&self) -> Outcome<(Option<Pin>, Pin)> {
         let pin = |address: usize, size: usize| {
             let pointer = std::ptr::without_provenance::<c_void>(address);
-            self.context.pin(pointer, size)
+            let pin = self.context.pin(pointer, size)?;
+            if pin.access() == Access::None {
+                return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+            }
+            Ok(pin)
         };
         let count = self.count.map(|count| pin(count, size_of::<u32>()));
         let groups = pin(self.groups, self.launches.len() * GROUPS)?;

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::engine::{Job, Nothing, Work};
 use crate::overlap::{Rows, rows_overlap};
 use crate::pin::Pin;
-use crate::system::Access;
+use crate::system::{Access, Piece};
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
 /// does, or the program's own memory.
@@ -49,6 +49,15 @@ impl End {
         self.pin
             .as_ref()
             .is_none_or(|pin| pin.access() == Access::Write)
+    }
+
+    /// The parts of two ranges, of that many bytes each, that are the same memory at different
+    /// addresses.
+    fn aliases(&self, len: usize, other: &Self, other_len: usize) -> Vec<[Piece; 2]> {
+        match (&self.pin, &other.pin) {
+            (Some(one), Some(pin)) => one.aliases(len, pin, other_len),
+            _ => Vec::new(),
+        }
     }
 
     pub(crate) fn is_host_accessible(&self) -> bool {
@@ -214,11 +223,9 @@ impl Work for Copy {
         let to = self.target.target(self.size)?;
         let context = self.from.as_ref().unwrap_or(&self.target.context);
         let from = context.end(self.source.0, self.size)?;
-        if overlap(
-            self.target.pointer.0.addr(),
-            self.source.0.addr(),
-            self.size,
-        ) {
+        let (target, source) = (self.target.pointer.0.addr(), self.source.0.addr());
+        if overlap(target, source, self.size) || !to.aliases(self.size, &from, self.size).is_empty()
+        {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
         }
         Ok(Box::new(CopyJob {
@@ -242,8 +249,7 @@ impl Job for CopyJob {
         // SAFETY:
         // - both ends are valid for `size` bytes: memory of the driver is pinned, for the rest the
         //   caller of `Copy::new` says so
-        // - they do not overlap, as `prepare` has seen; different addresses of one arena are
-        //   different memory
+        // - they do not overlap, as `prepare` has seen, nor are they one memory that was mapped twice
         unsafe { from.copy_to_nonoverlapping(to, self.size) };
         Ok(())
     }
@@ -523,7 +529,16 @@ impl Work for CopyRegion {
             from: Arc::clone(from),
         };
         let (target, source) = (self.target.pointer.0.addr(), self.source.pointer.0.addr());
-        if regions_overlap(target, to, source, from) {
+        // Where both are one memory, the source is seen from where it lies relative to the target.
+        let alias = |[one, other]: [Piece; 2]| {
+            let seen = target
+                .wrapping_add(one.inside)
+                .wrapping_add(other.at.wrapping_sub(one.at))
+                .wrapping_sub(other.inside);
+            regions_overlap(target, to, seen, from)
+        };
+        let aliases = job.to_end.aliases(to.extent, &job.from_end, from.extent);
+        if regions_overlap(target, to, source, from) || aliases.into_iter().any(alias) {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
         }
         Ok(Box::new(job))

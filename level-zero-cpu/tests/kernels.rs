@@ -848,6 +848,85 @@ fn memory_and_kernels_in_use_stay() {
 }
 
 #[test]
+fn a_kernel_reaches_all_memory_that_is_mapped_side_by_side() {
+    const PAGE: usize = 64 << 10;
+    runtime_or_return!();
+    let (gpu, module) = start();
+    let context = gpu.context;
+    let kernel = Kernel::new(module, c"saxpy").unwrap();
+    let mut desc = sys::ze_physical_mem_desc_t {
+        stype: sys::ZE_STRUCTURE_TYPE_PHYSICAL_MEM_DESC,
+        pNext: null(),
+        flags: 0,
+        size: PAGE,
+    };
+    let mut start = null_mut();
+    let reserve = api().zeVirtualMemReserve;
+    // SAFETY: room for the result.
+    let result = unsafe { reserve(context, null(), 4 * PAGE, &raw mut start) };
+    assert_eq!(result, SUCCESS);
+    let write = sys::ZE_MEMORY_ACCESS_ATTRIBUTE_READWRITE;
+    let parts = [0, 1, 2].map(|page| {
+        let (mut memory, create) = (null_mut(), api().zePhysicalMemCreate);
+        // SAFETY: descriptor and result are live.
+        let result = unsafe { create(context, gpu.device(), &raw mut desc, &raw mut memory) };
+        assert_eq!(result, SUCCESS);
+        let at = start.wrapping_byte_add(page * PAGE);
+        // SAFETY: the driver checks the range and the handle.
+        let result = unsafe { (api().zeVirtualMemMap)(context, at, PAGE, memory, 0, write) };
+        assert_eq!(result, SUCCESS);
+        memory
+    });
+    assert_eq!(gpu.fill(start, &[0], 3 * PAGE), SUCCESS);
+    let count = 3 * PAGE / 4;
+    let ones = upload_new(&gpu, Kind::Host, &vec![1.0_f32; count]);
+    assert_eq!(kernel.group_size(64, 1, 1), SUCCESS);
+    // Given the one in the middle, it reaches those before and behind.
+    kernel.set(0, start.wrapping_byte_add(PAGE));
+    kernel.set(1, ones);
+    kernel.set(2, 2.0_f32);
+    kernel.set(3, u32::try_from(2 * PAGE / 4).unwrap());
+    let groups = u32::try_from(count / 64).unwrap();
+    assert_eq!(gpu.launch(&kernel, [groups, 1, 1]), SUCCESS);
+    kernel.set(0, start);
+    kernel.set(3, u32::try_from(count).unwrap());
+    assert_eq!(gpu.launch(&kernel, [groups, 1, 1]), SUCCESS);
+    let mut expected = vec![2.0_f32; PAGE / 4];
+    expected.resize(count, 4.0);
+    assert_eq!(gpu.download(start, 3 * PAGE), bytes_of(&expected));
+
+    // All of it stays as it is while a launch of it waits.
+    let wait = Kernel::new(module, c"wait_for").unwrap();
+    let flag = upload_new(&gpu, Kind::Shared, &[0_u32]);
+    wait.set(0, flag);
+    wait.set(1, start);
+    let list = asynchronous(&gpu);
+    assert_eq!(launch_on(list, &wait, [1, 1, 1]), SUCCESS);
+    let last = start.wrapping_byte_add(2 * PAGE);
+    // SAFETY: the driver checks the range.
+    let unmap = || unsafe { (api().zeVirtualMemUnmap)(context, last, PAGE) };
+    assert_eq!(unmap(), IN_USE);
+    // SAFETY: shared memory, which the kernel looks at.
+    unsafe { AtomicU32::from_ptr(flag.cast()) }.store(1, Ordering::Release);
+    assert_eq!(synchronise(list), SUCCESS);
+    assert_eq!(unmap(), SUCCESS);
+    destroy_list(list);
+
+    // SAFETY: the driver checks the range.
+    let result = unsafe { (api().zeVirtualMemFree)(context, start, 4 * PAGE) };
+    assert_eq!(result, SUCCESS);
+    for memory in parts {
+        // SAFETY: the driver checks the handle.
+        let result = unsafe { (api().zePhysicalMemDestroy)(context, memory) };
+        assert_eq!(result, SUCCESS);
+    }
+    assert_eq!((gpu.free(ones), gpu.free(flag)), (SUCCESS, SUCCESS));
+    kernel.destroy();
+    wait.destroy();
+    finish(gpu, &[module]);
+}
+
+#[test]
 fn a_regular_list_launches_again_with_the_arguments_of_its_time() {
     runtime_or_return!();
     let (gpu, module) = start();
