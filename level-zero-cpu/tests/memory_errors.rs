@@ -104,7 +104,15 @@ fn documented_errors_are_returned() {
             results.push(alloc(context, (good.0, bad.1), 1, 0, true));
         }
         if kind == Kind::Device {
-            results.push(alloc_with(context, null_mut(), kind, good, 1, 0, room.cast()));
+            results.push(alloc_with(
+                context,
+                null_mut(),
+                kind,
+                good,
+                1,
+                0,
+                room.cast(),
+            ));
         }
         seen.add(call, &results);
     }
