@@ -130,6 +130,12 @@ fn structures_vectors_and_scalars_arrive_by_value() {
         1_000_000_000_000_000,
     ];
     assert_eq!(numbers, expected);
+    // Null is a value of zeros.
+    for (index, size) in [(1, size_of::<Mixed>()), (2, 1), (3, 16), (4, 8)] {
+        assert_eq!(kernel.set_raw(index, size, null()), SUCCESS);
+    }
+    assert_eq!(gpu.launch(&kernel, [1, 1, 1]), SUCCESS);
+    assert_eq!(u64s(&gpu.download(out, 72)), [0; 9]);
     assert_eq!(gpu.free(out), SUCCESS);
     kernel.destroy();
     finish(gpu, &[module]);
@@ -480,8 +486,8 @@ fn arguments_are_checked_when_they_are_set() {
     for (index, size) in [(0, 4), (0, 0), (2, 8), (3, 3), (3, usize::MAX)] {
         assert_eq!(kernel.set_raw(index, size, value), INVALID_ARGUMENT_SIZE);
     }
-    // A number must have a value, which the host must be able to read.
-    assert_eq!(kernel.set_raw(3, 4, null()), INVALID_ARGUMENT);
+    assert_eq!(kernel.set_raw(3, 8, null()), INVALID_ARGUMENT_SIZE);
+    // The host must be able to read it.
     let device = gpu.alloc(Kind::Device, 64, 8).unwrap();
     assert_eq!(kernel.set_raw(3, 4, device), INVALID_ARGUMENT);
     let host = upload_new(&gpu, Kind::Host, &[5_u32]);
