@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::call_log::LogTo;
 use crate::faults::Fault;
+use crate::report::Report;
 use crate::settings;
 
 /// How a driver is set up; the start of every [`Instance`](crate::Instance).
@@ -30,7 +31,7 @@ pub struct Config {
     pub(crate) relaxed_limits: bool,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log_to: Option<LogTo>,
-    pub(crate) report: bool,
+    pub(crate) report: Report,
     pub(crate) fill_limit: usize,
     pub(crate) trap_freed: bool,
 }
@@ -50,7 +51,7 @@ impl Default for Config {
             relaxed_limits: true,
             faults: Vec::new(),
             log_to: None,
-            report: false,
+            report: Report::None,
             fill_limit: 16 << 10,
             trap_freed: false,
         }
@@ -183,7 +184,7 @@ impl Config {
     /// | `LEVEL_ZERO_CPU_OPENCL` | the path of a library | | the OpenCL runtime of the process, for kernels |
     /// | `LEVEL_ZERO_CPU_FAIL` | `call:nth:result`, several with commas | | calls that are to fail |
     /// | `LEVEL_ZERO_CPU_LOG` | `stderr` or the path of a file | | [`log_to`](Self::log_to) |
-    /// | `LEVEL_ZERO_CPU_REPORT` | `0` or `1` | 0 | whether the end of the process says what is live |
+    /// | `LEVEL_ZERO_CPU_REPORT` | `0`, `1` or `fail` | 0 | whether the end of the process says what is live |
     ///
     /// Bytes may have a suffix `K`, `M` or `G` for powers of 1024.
     ///
@@ -194,7 +195,10 @@ impl Config {
     ///
     /// The report is of [`Instance::global`](crate::Instance::global) only, and goes to standard
     /// error when the process ends by returning from `main` or through `exit`: what the
-    /// [`Ledger`](crate::Ledger) holds then, or that nothing is live.
+    /// [`Ledger`](crate::Ledger) holds then, or that nothing is live. With `fail` the process ends
+    /// with status 86 if something is; what other libraries would do after that is left out.
+    ///
+    /// An empty value counts as none.
     ///
     /// # Errors
     ///

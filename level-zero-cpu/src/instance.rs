@@ -212,8 +212,8 @@ impl Instance {
             let config = Config::from_env()
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error));
             let made = config.and_then(Self::new);
-            if made.as_ref().is_ok_and(|made| made.0.config.report) {
-                report::at_end();
+            if let Ok(made) = &made {
+                report::at_end(made.0.config.report);
             }
             // For the rest of the process.
             Box::leak(Box::new(made))

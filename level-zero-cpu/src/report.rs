@@ -11,6 +11,21 @@ use crate::settings;
 /// those of its parent.
 static REPORTER: AtomicU32 = AtomicU32::new(0);
 
+/// Whether it is to fail if something is live.
+static FAILING: AtomicBool = AtomicBool::new(false);
+/// The status of a process that has left something live, where that was asked for.
+#[cfg(target_os = "linux")]
+const STATUS: i32 = 86;
+
+/// What the end of the process is to do about what is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Report {
+    None,
+    Say,
+    /// Says it, and fails.
+    Fail,
+}
+
 /// One write, so that lines of threads and processes stay whole. Where it cannot be written there
 /// is nobody to tell.
 fn say(text: &str) {
@@ -33,22 +48,28 @@ pub(crate) fn complain(made: Result<&Instance, &io::Error>) {
     }
 }
 
-/// Has the end of this process say what is live.
-pub(crate) fn at_end() {
-    REPORTER.store(std::process::id(), Ordering::Relaxed);
+/// Has the end of this process say what is live, if that is asked for.
+pub(crate) fn at_end(report: Report) {
+    if report != Report::None {
+        FAILING.store(report == Report::Fail, Ordering::Relaxed);
+        REPORTER.store(std::process::id(), Ordering::Relaxed);
+    }
 }
 
-/// What is live, where this process is to say so.
+/// Says what is live, where this process is to; whether it is to fail.
 #[cfg_attr(
     not(target_os = "linux"),
     allow(dead_code, reason = "there are no instances elsewhere")
 )]
-fn end() {
+fn end() -> bool {
     if REPORTER.load(Ordering::Relaxed) == std::process::id()
         && let Some(instance) = Instance::made()
     {
-        say(&instance.ledger().to_string());
+        let ledger = instance.ledger();
+        say(&ledger.to_string());
+        return FAILING.load(Ordering::Relaxed) && !ledger.is_empty();
     }
+    false
 }
 
 /// Runs after the functions given to `atexit` and the destructors of the program's static objects:
@@ -62,7 +83,13 @@ mod linux {
 
     extern "C" fn fini() {
         // A panic must not unwind into C.
-        let _ = std::panic::catch_unwind(super::end);
+        if let Ok(true) = std::panic::catch_unwind(super::end) {
+            // What the program printed and C has not written yet.
+            // SAFETY: null stands for all streams.
+            unsafe { libc::fflush(std::ptr::null_mut()) };
+            // SAFETY: no preconditions.
+            unsafe { libc::_exit(super::STATUS) };
+        }
     }
 
     // SAFETY: the section is an array of pointers to functions that take nothing.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::call_log::LogTo;
 use crate::config::{Config, ConfigError, MAX_DEVICES};
 use crate::faults::{Call, Fault};
+use crate::report::Report;
 use crate::results;
 
 const PREFIX: &str = "LEVEL_ZERO_CPU_";
@@ -84,7 +85,7 @@ const SETTINGS: &[Setting] = &[
         name: "OPENCL",
         allowed: "the path of a library",
         // Read where the library is loaded, which is once for all instances.
-        set: |_, text| (!text.is_empty()).then_some(()),
+        set: |_, _| Some(()),
     },
     Setting {
         name: "FAIL",
@@ -99,8 +100,8 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "REPORT",
-        allowed: SWITCH,
-        set: |config, text| put(&mut config.report, switch(text)),
+        allowed: "0, 1 or fail",
+        set: |config, text| put(&mut config.report, report(text)),
     },
 ];
 
@@ -116,7 +117,8 @@ pub(crate) fn apply(
 ) -> Result<Config, ConfigError> {
     for setting in SETTINGS {
         let variable = format!("{PREFIX}{}", setting.name);
-        let Some(value) = lookup(&variable) else {
+        // A workflow cannot always leave a variable out.
+        let Some(value) = lookup(&variable).filter(|value| !value.is_empty()) else {
             continue;
         };
         let text = value.to_str().map(str::trim);
@@ -173,6 +175,17 @@ fn bytes(text: &str) -> Option<u64> {
 fn power_of_two(text: &str) -> Option<usize> {
     let size = usize::try_from(bytes(text)?).ok();
     size.filter(|size| size.is_power_of_two())
+}
+
+fn report(text: &str) -> Option<Report> {
+    match text {
+        "fail" => Some(Report::Fail),
+        _ => Some(if switch(text)? {
+            Report::Say
+        } else {
+            Report::None
+        }),
+    }
 }
 
 fn switch(text: &str) -> Option<bool> {
@@ -285,7 +298,9 @@ mod tests {
         );
         assert!(config.faults[0].call.is_some() && config.faults[1].call.is_none());
         assert_eq!(config.log_to, Some(LogTo::File(PathBuf::from("/tmp/log"))));
-        assert!(config.report);
+        assert_eq!(config.report, Report::Say);
+        let config = from(&[("REPORT", "fail"), ("DEVICES", ""), ("LOG", "")]).unwrap();
+        assert_eq!((config.report, config.devices), (Report::Fail, 1));
         let words = [("LOG", "stderr"), ("FREE_POLICIES", "all"), ("REPORT", "0")];
         let config = from(&words).unwrap();
         assert_eq!(config.log_to, Some(LogTo::Stderr));
@@ -295,7 +310,7 @@ mod tests {
     #[test]
     fn a_value_that_is_not_allowed_is_an_error_that_names_the_variable() {
         let numbers = [
-            "",
+            " ",
             "x",
             "-1",
             "+1",
@@ -313,9 +328,8 @@ mod tests {
             ("MAX_FILL_PATTERN", "3"),
             ("HONOUR_ALIGNMENT", "yes"),
             ("FREE_POLICIES", "some"),
-            ("LOG", ""),
-            ("OPENCL", ""),
-            ("FAIL", ""),
+            ("LOG", " "),
+            ("REPORT", "2"),
             ("FAIL", "zeMemFree"),
             ("FAIL", "zeMemFre:1:UNKNOWN"),
             ("FAIL", "zeMemFree:0:UNKNOWN"),

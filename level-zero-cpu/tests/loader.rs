@@ -423,8 +423,14 @@ fn the_report_says_what_is_live_when_the_process_ends() {
     }
     assert_eq!(
         program.good(&["leave"], &[("LEVEL_ZERO_CPU_REPORT", "0")]),
-        ["", ""]
+        ["left\n", ""]
     );
+    let fail = [("LEVEL_ZERO_CPU_REPORT", "fail")];
+    let output = program.run(&["leave"], &fail);
+    assert_eq!(output.status.code(), Some(86));
+    assert_eq!(output.stdout, b"left\n", "what C had not written yet");
+    assert!(output.stderr.starts_with(b"level-zero-cpu: live: 1"));
+    program.good(&["leave_late"], &fail);
 }
 
 #[test]

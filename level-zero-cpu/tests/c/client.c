@@ -215,6 +215,7 @@ static void clean_up(void)
 /* Leaves memory behind, or frees it when the process ends already. */
 static void leave(int late)
 {
+    printf("left\n");
     if (late)
         atexit(clean_up);
     global = open_first();
