@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::arguments::{Outcome, counted, descriptor, flags, no_extensions, not_null, write};
 use crate::clock::now;
-use crate::entry::{on, on_instance};
+use crate::entry::{on, on_found};
 use crate::event_pool::EventPool;
 use crate::faults::Call;
 use crate::registry;
@@ -169,10 +169,7 @@ fn on_event(
     event: ze_event_handle_t,
     work: impl FnOnce(&Event) -> Outcome,
 ) -> ze_result_t {
-    match find(event) {
-        Ok(event) => on_instance(call, &event.pool.context.inner, || work(&event)),
-        Err(code) => code,
-    }
+    on_found(call, || find(event), |event: &Arc<Event>| work(event))
 }
 
 /// As [`on_event`], for what the host does with the signal.
@@ -312,6 +309,7 @@ pub(crate) unsafe extern "C" fn query_timestamps(
         event,
         |event| {
             event.pool.context.device(device)?;
+            not_null(count)?;
             event.pool.check_timed()?;
             let state = event.state.lock();
             let available = usize::from(state.signalled);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::arguments::{Outcome, descriptor, flags, no_extensions, not_null, write};
 use crate::command_queue::CommandQueue;
-use crate::entry::{on, on_instance};
+use crate::entry::{on, on_found};
 use crate::faults::Call;
 use crate::registry;
 use crate::wait::Watched;
@@ -21,9 +21,16 @@ pub(crate) struct Fence {
 }
 
 struct State {
+    /// Shows only while nothing is pending.
     signalled: bool,
     /// Executions that will signal it.
     pending: usize,
+}
+
+impl State {
+    fn is_signalled(&self) -> bool {
+        self.signalled && self.pending == 0
+    }
 }
 
 impl Fence {
@@ -32,33 +39,41 @@ impl Fence {
     fn wait(&self, timeout: u64) -> Outcome {
         let signalled = self
             .state
-            .wait(timeout, |state| state.signalled.then_some(()));
+            .wait(timeout, |state| state.is_signalled().then_some(()));
         self.queue.strand.check()?;
         signalled.ok_or(sys::ZE_RESULT_NOT_READY)
     }
 }
 
-/// An execution's claim on a fence, which is signalled when this is dropped.
-pub(crate) struct FenceUse(Arc<Fence>);
+/// An execution's claim on a fence, which cannot be destroyed meanwhile. Dropped without
+/// [`signal`](Self::signal), it leaves the fence as it was before.
+pub(crate) struct FenceUse {
+    fence: Arc<Fence>,
+    signals: bool,
+}
 
 impl FenceUse {
-    /// The fence is not signalled from now on, whatever it was.
+    /// The fence does not show as signalled from now on, whatever it was.
     pub(crate) fn new(fence: &Arc<Fence>) -> Self {
-        let mut state = fence.state.lock();
-        state.signalled = false;
-        state.pending += 1;
-        drop(state);
-        Self(Arc::clone(fence))
+        fence.state.lock().pending += 1;
+        Self {
+            fence: Arc::clone(fence),
+            signals: false,
+        }
+    }
+
+    pub(crate) fn signal(mut self) {
+        self.signals = true;
     }
 }
 
 impl Drop for FenceUse {
     fn drop(&mut self) {
-        let mut state = self.0.state.lock();
+        let mut state = self.fence.state.lock();
         state.pending -= 1;
-        state.signalled |= state.pending == 0;
+        state.signalled |= self.signals;
         drop(state);
-        self.0.state.wake();
+        self.fence.state.wake();
     }
 }
 
@@ -77,10 +92,7 @@ fn on_fence(
     fence: ze_fence_handle_t,
     work: impl FnOnce(&Fence) -> Outcome,
 ) -> ze_result_t {
-    match find(fence) {
-        Ok(fence) => on_instance(call, &fence.queue.context.inner, || work(&fence)),
-        Err(code) => code,
-    }
+    on_found(call, || find(fence), |fence: &Arc<Fence>| work(fence))
 }
 
 /// `zeFenceCreate`
@@ -162,4 +174,64 @@ pub(crate) unsafe extern "C" fn reset(fence: ze_fence_handle_t) -> ze_result_t {
             Ok(())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strand::Command;
+    use crate::{Config, Instance, api};
+    use std::ptr::{null, null_mut};
+
+    #[test]
+    fn an_execution_that_is_refused_leaves_its_fence_as_it_was() {
+        let instance = Instance::new(Config::new()).unwrap();
+        let desc = sys::ze_context_desc_t {
+            stype: sys::ZE_STRUCTURE_TYPE_CONTEXT_DESC,
+            pNext: null(),
+            flags: 0,
+        };
+        let (driver, mut context) = (instance.driver_handle(), null_mut());
+        // SAFETY: the descriptor and the place for the handle outlive the call, here and below.
+        let made = unsafe { (api().zeContextCreate)(driver, &raw const desc, &raw mut context) };
+        assert_eq!(made, sys::ZE_RESULT_SUCCESS);
+        let (mut count, mut device) = (1, null_mut());
+        // SAFETY: room for one handle, as counted.
+        let found = unsafe { (api().zeDeviceGet)(driver, &raw mut count, &raw mut device) };
+        assert_eq!(found, sys::ZE_RESULT_SUCCESS);
+        let desc = sys::ze_command_queue_desc_t {
+            stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
+            pNext: null(),
+            ordinal: 0,
+            index: 0,
+            flags: 0,
+            mode: sys::ZE_COMMAND_QUEUE_MODE_DEFAULT,
+            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        let create = api().zeCommandQueueCreate;
+        let mut queue = null_mut();
+        // SAFETY: as above.
+        let made = unsafe { create(context, device, &raw const desc, &raw mut queue) };
+        assert_eq!(made, sys::ZE_RESULT_SUCCESS);
+        for flags in [0, sys::ZE_FENCE_FLAG_SIGNALED] {
+            let desc = ze_fence_desc_t {
+                stype: sys::ZE_STRUCTURE_TYPE_FENCE_DESC,
+                pNext: null(),
+                flags,
+            };
+            let mut fence = null_mut();
+            // SAFETY: as above.
+            let made = unsafe { (api().zeFenceCreate)(queue, &raw const desc, &raw mut fence) };
+            assert_eq!(made, sys::ZE_RESULT_SUCCESS);
+            let fence = find(fence).unwrap();
+            let before = fence.wait(0);
+            let command = Command {
+                fence: Some(FenceUse::new(&fence)),
+                ..Command::default()
+            };
+            assert_eq!(fence.wait(0), Err(sys::ZE_RESULT_NOT_READY));
+            drop(command);
+            assert_eq!(fence.wait(0), before);
+        }
+    }
 }

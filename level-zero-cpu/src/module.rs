@@ -20,6 +20,7 @@ use crate::context::Context;
 use crate::device::DeviceId;
 use crate::entry::{on, on_context, on_instance};
 use crate::faults::Call;
+use crate::fork;
 use crate::native::{Native, checksum};
 use crate::opencl::{Failure, Program, Runtime};
 use crate::registry::{self, Children, lock};
@@ -515,6 +516,9 @@ pub(crate) unsafe extern "C" fn dynamic_link(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     if modules.is_null() {
         return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
     }
@@ -543,6 +547,9 @@ pub(crate) unsafe extern "C" fn inspect_linkage(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    if fork::is_child() {
+        return sys::ZE_RESULT_ERROR_DEVICE_LOST;
+    }
     if desc.is_null() || modules.is_null() || log_handle.is_null() {
         return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
     }

@@ -264,7 +264,9 @@ impl Strand {
         if let Some(signal) = signal {
             signal.signal(start, end);
         }
-        drop(fence);
+        if let Some(fence) = fence {
+            fence.signal();
+        }
     }
 }
 

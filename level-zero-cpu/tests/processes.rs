@@ -11,6 +11,7 @@ use level_zero_cpu::{Config, Instance, api};
 use setup::*;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
+use std::ptr::null_mut;
 
 const PART: &str = "ZE_CPU_TEST_PART";
 
@@ -132,21 +133,33 @@ fn a_forked_child_has_no_device() {
     let gpu = Gpu::new();
     let pointer = gpu.alloc(Kind::Device, 4096, 0).unwrap();
     gpu.upload(pointer, &[1; 4096]);
+    let api = api();
+    // SAFETY: the driver checks handles, here and below.
+    let of_event = |event| unsafe { (api.zeEventQueryStatus)(event) };
+    // SAFETY: as above.
+    let of_fence = |fence| unsafe { (api.zeFenceQueryStatus)(fence) };
+    let of_modules = api.zeModuleDynamicLink;
     // SAFETY: the child calls the driver, which is what is tested, and ends without cleaning up.
     let forked = unsafe { libc::fork() };
     if forked == 0 {
-        let mut other = std::ptr::null_mut();
+        let mut other = null_mut();
         let results = [
             alloc_in(gpu.context, gpu.device(), Kind::Device, 1, 0, &mut other),
             gpu.fill(pointer, &[2], 4096),
             gpu.free(pointer),
             destroy_context(gpu.context),
+            // Nothing is looked up, not even to find that it is not there.
+            destroy_context(handle(16)),
+            of_event(handle(16)),
+            of_fence(handle(16)),
+            // SAFETY: null is refused.
+            unsafe { of_modules(1, null_mut(), null_mut()) },
         ];
         let lost = results.iter().all(|result| *result == DEVICE_LOST);
         // SAFETY: tells only whether something is mapped there.
         let mapped = unsafe { libc::msync(pointer, 4096, libc::MS_ASYNC) } == 0;
         // SAFETY: takes flags only.
-        let init = unsafe { (api().zeInit)(0) };
+        let init = unsafe { (api.zeInit)(0) };
         let new = init != UNINITIALIZED || Instance::new(Config::new()).is_ok();
         // SAFETY: ends the process.
         unsafe { libc::_exit(i32::from(!lost || mapped || new)) };
