@@ -7,9 +7,10 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::RwLock;
+use std::sync::{Mutex, RwLock};
 
-use crate::registry::{read, write};
+use crate::fork;
+use crate::registry::{lock, read, write};
 use crate::system::{self, Access, File};
 use crate::twin::Twin;
 
@@ -19,6 +20,9 @@ const BASE_ALIGNMENT: usize = 2 << 20;
 /// First and past-the-end addresses of all arenas of the process, also of other instances: memory
 /// that looks like the program's own must not be in there.
 static RANGES: RwLock<BTreeMap<usize, usize>> = RwLock::new(BTreeMap::new());
+
+/// What could not be unmapped when it ended, to be tried again.
+static LEFT: Mutex<Vec<(usize, usize)>> = Mutex::new(Vec::new());
 
 /// Whether a range of addresses meets an arena of any instance.
 pub(crate) fn meets_an_arena(start: usize, end: usize) -> bool {
@@ -63,13 +67,41 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // Before the unmapping: the next mapping of any thread may get the addresses.
-        write(&RANGES).remove(&self.address);
+        // In the child of a fork files are not mapped there. What is may be the child's own.
+        if fork::is_child() {
+            return;
+        }
+        unmap_left();
         // SAFETY:
         // - the mapping is this reservation's own, from `adopt`
         // - it ends with its arena or region, of which nobody holds pointers: users' pointers end
         //   with the instance, as `Instance` says, or earlier; the driver's are pinned
-        unsafe { system::unmap(self.address, self.len) };
+        unsafe { unmap(self.address, self.len) };
+    }
+}
+
+/// Unmaps what a reservation adopted, at once or later.
+///
+/// # Safety
+///
+/// The mapping was a reservation's, and is used no more.
+unsafe fn unmap(address: usize, len: usize) {
+    // Before the unmapping: the next mapping of any thread may get the addresses.
+    write(&RANGES).remove(&address);
+    // SAFETY: as the caller says.
+    if unsafe { system::unmap(address, len) }.is_err() {
+        write(&RANGES).insert(address, address + len);
+        lock(&LEFT).push((address, len));
+    }
+}
+
+/// Tries again, where there are fewer mappings now.
+fn unmap_left() {
+    let left = std::mem::take(&mut *lock(&LEFT));
+    for (address, len) in left {
+        // SAFETY: of a reservation that ended, and still mapped; out of the list, so that no other
+        // thread unmaps it too.
+        unsafe { unmap(address, len) };
     }
 }
 

@@ -124,12 +124,23 @@ impl CommandList {
 
     /// The commands of one execution, added to those of others.
     pub(crate) fn prepare(self: &Arc<Self>, commands: &mut Vec<Command>) -> Outcome {
-        let Body::Regular { recording, .. } = &self.body else {
+        let Body::Regular {
+            recording,
+            executions,
+        } = &self.body
+        else {
             return Err(sys::ZE_RESULT_ERROR_INVALID_COMMAND_LIST_TYPE);
         };
         let recording = lock(recording);
         if !recording.closed {
             return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let own = |command: &&Command| {
+            let list = command.list.as_ref();
+            list.is_some_and(|list| Arc::ptr_eq(&list.0, self))
+        };
+        if executions.load(Ordering::Acquire) > commands.iter().filter(own).count() {
+            return Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE);
         }
         let before = commands.len();
         for Recorded { work, events } in &recording.commands {

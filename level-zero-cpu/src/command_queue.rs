@@ -148,9 +148,11 @@ pub(crate) unsafe extern "C" fn destroy(queue: ze_command_queue_handle_t) -> ze_
 /// `zeCommandQueueExecuteCommandLists`: all lists, or on an error none.
 ///
 /// An immediate list, or one for queues of another ordinal, is `INVALID_COMMAND_LIST_TYPE`; one that
-/// is not closed, of another context or device, or has memory that was freed, `INVALID_ARGUMENT`; a
+/// is not closed, of another context or device, or has memory that was freed or kernels of a module
+/// that was destroyed, `INVALID_ARGUMENT`; a
 /// list with an event that was destroyed, and a fence of another queue,
-/// `INVALID_SYNCHRONIZATION_OBJECT`. A queue that failed returns its error.
+/// `INVALID_SYNCHRONIZATION_OBJECT`; a list that an earlier call gave to a queue, and that is not
+/// done, `HANDLE_OBJECT_IN_USE`. A queue that failed returns its error.
 pub(crate) unsafe extern "C" fn execute_command_lists(
     queue: ze_command_queue_handle_t,
     count: u32,
@@ -189,7 +191,7 @@ pub(crate) unsafe extern "C" fn execute_command_lists(
                     commands.push(Command::default());
                 }
                 if let Some(last) = commands.last_mut() {
-                    last.fence = Some(FenceUse::new(&fence));
+                    last.fence = Some(FenceUse::new(&fence)?);
                 }
             }
             let waits = commands.iter().any(|command| !command.waits.is_empty());

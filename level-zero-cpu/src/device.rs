@@ -4,9 +4,9 @@
 use level_zero_sys::{
     self as sys, ze_command_queue_group_properties_t, ze_device_cache_properties_t,
     ze_device_compute_properties_t, ze_device_external_memory_properties_t, ze_device_handle_t,
-    ze_device_memory_access_properties_t, ze_device_memory_properties_t,
-    ze_device_module_properties_t, ze_device_p2p_properties_t, ze_device_properties_t,
-    ze_driver_handle_t, ze_result_t, ze_structure_type_t,
+    ze_device_image_properties_t, ze_device_memory_access_properties_t,
+    ze_device_memory_properties_t, ze_device_module_properties_t, ze_device_p2p_properties_t,
+    ze_device_properties_t, ze_driver_handle_t, ze_result_t, ze_structure_type_t,
 };
 use std::ffi::c_void;
 use std::ptr::without_provenance_mut;
@@ -406,6 +406,35 @@ pub(crate) unsafe extern "C" fn get_cache_properties(
         |_| {
             // SAFETY: the caller keeps the contract of the C call.
             unsafe { counted(count, 0, false, |_| Ok(())) }
+        },
+    )
+}
+
+/// `zeDeviceGetImageProperties`: all limits are 0, by which the specification says that there are no
+/// images and no samplers.
+pub(crate) unsafe extern "C" fn get_image_properties(
+    device: ze_device_handle_t,
+    properties: *mut ze_device_image_properties_t,
+) -> ze_result_t {
+    on_device(
+        const { Call::named("zeDeviceGetImageProperties") },
+        device,
+        |_| {
+            let stype = sys::ZE_STRUCTURE_TYPE_DEVICE_IMAGE_PROPERTIES;
+            let make = |stype, next| ze_device_image_properties_t {
+                stype,
+                pNext: next,
+                maxImageDims1D: 0,
+                maxImageDims2D: 0,
+                maxImageDims3D: 0,
+                maxImageBufferSize: 0,
+                maxImageArraySlices: 0,
+                maxSamplers: 0,
+                maxReadImageArgs: 0,
+                maxWriteImageArgs: 0,
+            };
+            // SAFETY: the caller keeps the contract of the C call.
+            unsafe { fill(properties, &[stype], make) }
         },
     )
 }

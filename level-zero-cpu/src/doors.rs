@@ -25,7 +25,11 @@ impl Doors {
         let end = end.next_multiple_of(page()).min(twin.len());
         let mut open = lock(&self.0);
         // A range that is open already stays so: pages of one access are opened with it only.
-        twin.protect(start, end - start, access)?;
+        if let Err(error) = twin.protect(start, end - start, access) {
+            // Some of the pages may have been opened before it failed.
+            Self::shut(twin, (start, end), &open);
+            return Err(error);
+        }
         open.push((start, end));
         Ok((start, end))
     }
@@ -37,7 +41,11 @@ impl Doors {
             return;
         };
         open.swap_remove(index);
-        for (start, end) in uncovered(range, &open) {
+        Self::shut(twin, range, &open);
+    }
+
+    fn shut(twin: &Twin, range: (usize, usize), open: &[(usize, usize)]) {
+        for (start, end) in uncovered(range, open) {
             // The system may have too many mappings to split one more: it stays open then.
             let _: io::Result<()> = twin.protect(start, end - start, Access::None);
         }

@@ -79,16 +79,15 @@ pub(crate) fn on<T: Kept>(
     handle: *mut T::Raw,
     work: impl FnOnce(&Arc<T>) -> Outcome,
 ) -> ze_result_t {
-    on_found(call, || registry::find(handle), work)
+    on_found(call, || registry::find::<T>(handle), work)
 }
 
-/// As [`on`], for handles that other codes are returned for.
+/// As [`on`], for what is found in another way, or refused with other codes.
 pub(crate) fn on_found<T: Kept>(
     call: Call,
     find: impl FnOnce() -> Outcome<Arc<T>>,
     work: impl FnOnce(&Arc<T>) -> Outcome,
 ) -> ze_result_t {
-    // Before anything is looked up: another thread may have held the lock when the child was made.
     if fork::is_child() {
         return sys::ZE_RESULT_ERROR_DEVICE_LOST;
     }

@@ -169,7 +169,7 @@ fn on_event(
     event: ze_event_handle_t,
     work: impl FnOnce(&Event) -> Outcome,
 ) -> ze_result_t {
-    on_found(call, || find(event), |event: &Arc<Event>| work(event))
+    on_found(call, || find(event), |event| work(event))
 }
 
 /// As [`on_event`], for what the host does with the signal.

@@ -175,7 +175,7 @@ tables! {
         0 required zeDeviceGetMemoryProperties,
         0 required zeDeviceGetMemoryAccessProperties,
         0 required zeDeviceGetCacheProperties,
-        0 absent zeDeviceGetImageProperties,
+        0 required zeDeviceGetImageProperties,
         0 required zeDeviceGetExternalMemoryProperties,
         0 required zeDeviceGetP2PProperties,
         0 required zeDeviceCanAccessPeer,

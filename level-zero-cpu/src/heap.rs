@@ -439,6 +439,11 @@ impl Heap {
                 FreePolicy::Refuse => return Err(NotFreed::Busy),
                 FreePolicy::Defer => {
                     allocation.dying = true;
+                    if let Some(export) = state.exports.get_mut(&offset) {
+                        export.end();
+                    }
+                    // Who waits to free it is late.
+                    self.notify(&state);
                     return Ok(());
                 }
                 FreePolicy::Wait => waited_for = Some(allocation.serial),

@@ -19,7 +19,8 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::arguments::Outcome;
-use crate::system::{File, Identity, Range};
+use crate::fork;
+use crate::system::{File, Identity, Range, is_exhaustion};
 
 const MAGIC: u32 = 0x5a45_4350;
 /// Offsets take so many bits of a position; the number of the export the rest.
@@ -123,9 +124,15 @@ impl Ticket {
     }
 
     /// The file, if the descriptor is one of it.
-    fn file(&self, file: io::Result<File>) -> Option<File> {
-        let file = file.ok()?;
-        (file.is_fixed() && self.is_of(file.identity().ok()?)).then_some(file)
+    fn file(&self, file: io::Result<File>) -> Outcome<Option<File>> {
+        let is_it = |file: &File| {
+            file.is_fixed() && file.identity().is_ok_and(|identity| self.is_of(identity))
+        };
+        match file {
+            Ok(file) => Ok(Some(file).filter(is_it)),
+            Err(error) if is_exhaustion(&error) => Err(sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY),
+            Err(_) => Ok(None),
+        }
     }
 
     /// The file opened anew, with the bytes held; `INVALID_ARGUMENT` if the memory is not exported,
@@ -137,11 +144,12 @@ impl Ticket {
         if !self.is_small() {
             return Err(refused);
         }
-        let here = self.file(File::duplicate(self.fd));
-        let file = here.or_else(|| {
-            let elsewhere = self.process > 0 && self.process != process();
-            elsewhere.then(|| self.file(File::of_process(self.process, self.fd)))?
-        });
+        let file = match self.file(File::duplicate(self.fd))? {
+            None if self.process > 0 && self.process != process() => {
+                self.file(File::of_process(self.process, self.fd))?
+            }
+            here => here,
+        };
         let file = file.ok_or(refused)?.reopen();
         let file = file.map_err(|_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY)?;
         let identity = file.identity().map_err(|_| refused)?;
@@ -250,6 +258,12 @@ impl Export {
         self.file.release(self.ticket.numbered());
     }
 
+    /// Ends all uses of its handle.
+    pub(crate) fn end(&mut self) {
+        self.uses = 0;
+        self.withdraw();
+    }
+
     /// Whether somebody has the memory open.
     pub(crate) fn is_open(&self) -> bool {
         // Where that cannot be told, it might be.
@@ -259,8 +273,11 @@ impl Export {
 
 impl Drop for Export {
     fn drop(&mut self) {
-        // Another process may have the descriptor too: closing would not end the locks.
-        self.withdraw();
+        // Another process may have the descriptor too: closing would not end the locks. Those of the
+        // child of a fork are its parent's.
+        if !fork::is_child() {
+            self.withdraw();
+        }
     }
 }
 

@@ -139,8 +139,8 @@ pub(crate) fn end(context: &Context, memory: Arc<FileMemory>, policy: FreePolicy
     Ok(())
 }
 
-/// `zeMemPutIpcHandle`: a handle that this driver did not give out, or that was put back as often as
-/// it was asked for, is `INVALID_ARGUMENT`.
+/// `zeMemPutIpcHandle`: a handle that this driver did not give out for memory of the context, or
+/// that was put back as often as it was asked for, is `INVALID_ARGUMENT`.
 pub(crate) unsafe extern "C" fn put(
     context: ze_context_handle_t,
     handle: ze_ipc_mem_handle_t,
@@ -149,10 +149,13 @@ pub(crate) unsafe extern "C" fn put(
     on_context(call, context, |context| {
         let ticket = Ticket::decode(&handle)?;
         let put = |region| match region {
-            Region::File(memory) => memory.put(&ticket),
+            Region::File(memory) => memory.put(&ticket, context.handle),
             Region::Virtual(_) => false,
         };
-        if context.inner.heaps().any(|heap| heap.put(&ticket))
+        if context
+            .inner
+            .heaps()
+            .any(|heap| heap.put(&ticket, context.handle))
             || context.inner.regions.all().into_iter().any(put)
         {
             Ok(())

@@ -286,8 +286,8 @@ pub(crate) unsafe extern "C" fn suggest_max_cooperative_group_count(
 
 /// `zeKernelSetArgumentValue`: a size other than the argument's is `INVALID_KERNEL_ARGUMENT_SIZE`,
 /// as is local memory of 0 bytes or more than the device has. A value where room for local memory
-/// is described, or none where one is needed, is `INVALID_ARGUMENT`. What a pointer points to is
-/// checked at the launch.
+/// is described is `INVALID_ARGUMENT`. Null is a null pointer, or a value of zeros: the
+/// specification has it "considered null". What a pointer points to is checked at the launch.
 pub(crate) unsafe extern "C" fn set_argument_value(
     kernel: ze_kernel_handle_t,
     index: u32,
@@ -311,18 +311,8 @@ pub(crate) unsafe extern "C" fn set_argument_value(
             }
             let bytes = || -> Outcome<Box<[u8]>> {
                 let end = kernel.module.context.end(value, size)?;
-                if !end.is_host_accessible() {
-                    return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
-                }
-                let mut bytes = vec![0_u8; size];
-                // SAFETY: the caller has as many bytes as the size says, and a new vector is not
-                // among them.
-                unsafe {
-                    bytes
-                        .as_mut_ptr()
-                        .copy_from_nonoverlapping(end.pointer(), size);
-                };
-                Ok(bytes.into())
+                // SAFETY: the caller has as many bytes as the size says.
+                Ok(unsafe { end.to_vec(size) }?.into())
             };
             let set = match (argument.kind, value.is_null()) {
                 (ArgumentKind::Local, true) => Value::Local(size),
@@ -334,7 +324,7 @@ pub(crate) unsafe extern "C" fn set_argument_value(
                         bytes.map_err(|_| sys::ZE_RESULT_ERROR_INVALID_KERNEL_ARGUMENT_SIZE)?;
                     Value::Pointer(usize::from_ne_bytes(bytes))
                 }
-                (_, true) => return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT),
+                (_, true) => Value::Bytes(vec![0; size].into()),
                 (_, false) => Value::Bytes(bytes()?),
             };
             let mut settings = lock(&kernel.settings);

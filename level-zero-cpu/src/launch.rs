@@ -21,6 +21,7 @@ use crate::module::is_variable;
 use crate::opencl::{Range, Value};
 use crate::pin::Pin;
 use crate::registry;
+use crate::system::Access;
 
 /// Bytes of three numbers of groups.
 const GROUPS: usize = size_of::<ze_group_count_t>();
@@ -44,6 +45,20 @@ struct Ready {
 
 fn groups_of(count: ze_group_count_t) -> [u32; 3] {
     [count.groupCountX, count.groupCountY, count.groupCountZ]
+}
+
+/// The items of a launch along each axis: `INVALID_ARGUMENT` for more in all than can be counted.
+fn items(groups: [u32; 3], group: [u32; 3]) -> Outcome<[usize; 3]> {
+    let mut items = [0; 3];
+    let mut all = 1_u64;
+    for (axis, (groups, size)) in items.iter_mut().zip(groups.into_iter().zip(group)) {
+        // Two numbers of 32 bits do not overflow one of 64.
+        let width = u64::from(groups) * u64::from(size);
+        let invalid = sys::ZE_RESULT_ERROR_INVALID_ARGUMENT;
+        all = all.checked_mul(width).ok_or(invalid)?;
+        *axis = usize::try_from(width).map_err(|_| invalid)?;
+    }
+    Ok(items)
 }
 
 impl Launch {
@@ -95,7 +110,9 @@ impl Launch {
                         continue;
                     }
                     let pointer = std::ptr::without_provenance::<c_void>(*address);
-                    pins.push(self.context.pin(pointer, 1)?);
+                    let pin = self.context.pin(pointer, 1)?;
+                    pin.widen();
+                    pins.push(pin);
                 }
                 Value::Pointer(_) | Value::Bytes(_) | Value::Local(_) => {}
             }
@@ -104,6 +121,8 @@ impl Launch {
     }
 
     fn ready(&self) -> Outcome<Ready> {
+        // A kernel may be destroyed after it was recorded; its code goes with the module.
+        self.kernel.module.check()?;
         Ok(Ready {
             launch: self.clone(),
             pins: self.pins()?,
@@ -122,11 +141,7 @@ impl Ready {
         let settings = &launch.settings;
         let wide = |size: u32| size as usize;
         let group = settings.group_size.map(wide);
-        let mut global = groups.map(wide);
-        for (axis, size) in global.iter_mut().zip(group) {
-            // Two numbers of 32 bits do not overflow one of 64.
-            *axis = axis.saturating_mul(size);
-        }
+        let global = items(groups, settings.group_size)?;
         let range = Range {
             offset: settings.offset.map(wide),
             global,
@@ -199,7 +214,11 @@ impl Indirect {
     fn buffers(&self) -> Outcome<(Option<Pin>, Pin)> {
         let pin = |address: usize, size: usize| {
             let pointer = std::ptr::without_provenance::<c_void>(address);
-            self.context.pin(pointer, size)
+            let pin = self.context.pin(pointer, size)?;
+            if pin.access() == Access::None {
+                return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+            }
+            Ok(pin)
         };
         let count = self.count.map(|count| pin(count, size_of::<u32>()));
         let groups = pin(self.groups, self.launches.len() * GROUPS)?;
@@ -240,7 +259,7 @@ impl Job for IndirectJob {
 /// for one with an argument that was not set, and for a pointer that is neither null nor in a live
 /// allocation or module of the list's context; `OUT_OF_DEVICE_MEMORY` for more local memory than
 /// the device has; `INVALID_COMMAND_LIST_TYPE` for a list that only copies. No groups is nothing to
-/// do.
+/// do, more items than 64 bits can count are `INVALID_ARGUMENT`.
 pub(crate) unsafe extern "C" fn append_launch_kernel(
     list: ze_command_list_handle_t,
     kernel: ze_kernel_handle_t,
@@ -256,6 +275,9 @@ pub(crate) unsafe extern "C" fn append_launch_kernel(
             let launch = Launch::new(list, kernel, false)?;
             // SAFETY: the caller keeps the contract of the C call.
             let groups = groups_of(unsafe { read(groups) }?);
+            if !groups.contains(&0) {
+                items(groups, launch.settings.group_size)?;
+            }
             let work = Box::new(Direct { launch, groups });
             // SAFETY: as above.
             unsafe { engine::append(list, work, signal, wait_count, wait) }

@@ -145,6 +145,9 @@ impl Ledger {
     }
 }
 
+/// As many allocations as a text lists: nobody reads more, and a terminal takes long for them.
+const LISTED: usize = 1000;
+
 impl fmt::Display for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_empty() {
@@ -179,8 +182,11 @@ impl fmt::Display for Ledger {
         if self.written_after_free > 0 {
             write!(f, ", {} writes after free", self.written_after_free)?;
         }
-        for allocation in &self.allocations {
+        for allocation in self.allocations.iter().take(LISTED) {
             write!(f, "\n  {allocation}")?;
+        }
+        if let Some(more @ 1..) = self.allocations.len().checked_sub(LISTED) {
+            write!(f, "\n  and {more} more allocations")?;
         }
         for WriteAfterFree { address, size } in &self.writes_after_free {
             write!(
@@ -214,5 +220,38 @@ impl fmt::Display for LiveAllocation {
             write!(f, ", its context is gone")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_ends_after_a_thousand_allocations() {
+        let allocation = LiveAllocation {
+            address: 0x1000,
+            size: 1,
+            kind: Kind::Host,
+            device: None,
+            sub_device: None,
+            ordinal: 0,
+            alignment: 0,
+            context: 1,
+            orphaned: false,
+            serial: 1,
+        };
+        let text = |count| {
+            let allocations = vec![allocation.clone(); count];
+            let ledger = Ledger {
+                allocations,
+                ..Ledger::default()
+            };
+            ledger.to_string()
+        };
+        assert_eq!(text(1000).lines().count(), 1001);
+        assert!(!text(1000).contains("more"));
+        assert_eq!(text(100_000).lines().count(), 1002);
+        assert!(text(100_000).ends_with("\n  and 99000 more allocations"));
     }
 }

@@ -83,7 +83,8 @@
 //!   the list's context nor wholly outside of all memory of this driver.
 //! - `INVALID_ARGUMENT` for a command on a list that is closed, and for executing one that is not;
 //!   `INVALID_COMMAND_LIST_TYPE` for closing or resetting an immediate list.
-//! - `OVERLAPPING_REGIONS` also for plain copies.
+//! - `OVERLAPPING_REGIONS` also for plain copies, and where the two ends are one memory at two
+//!   addresses: mapped twice, or opened in the process that it came from.
 //! - `INVALID_SIZE` for a fill whose pattern is no power of two, too large, or no divisor of the
 //!   size.
 //! - `INVALID_SYNCHRONIZATION_OBJECT` for an event or fence that is not alive, of another context,
@@ -104,8 +105,9 @@
 //! where it came from, or that process ends; freed memory that another process still has open is not
 //! used again before that one closes it or ends. A handle opens nothing any more once it was put back
 //! or the memory was freed. Memory is shared in whole pages: kernels of the other process reach what
-//! lies in the same pages. With `ze_external_memory_export_desc_t` an allocation has a file of its
-//! own, and a descriptor of it; files in memory that are sealed against shrinking can be imported.
+//! lies in the same pages. Who got a handle puts it back: another context cannot. With
+//! `ze_external_memory_export_desc_t` an allocation has a file of its
+//! own, and a descriptor of it; files in memory that are sealed against shrinking can be imported, but for those of huge pages.
 //!
 //! # Work and time
 //!
@@ -133,7 +135,8 @@
 //! `UNSUPPORTED_FEATURE`.
 //!
 //! - Pages of device memory are open while a kernel runs that was given a pointer to them, or has
-//!   indirect access. One that touches other device memory ends the process.
+//!   indirect access. Of virtual memory these are all pages that are mapped around the pointer, up
+//!   to a gap. One that touches other device memory ends the process.
 //! - `INVALID_ARGUMENT` for a launch with an argument that was not set, and for a pointer that is
 //!   neither null nor in a live allocation, or variable of a module, of the list's context.
 //! - `HANDLE_OBJECT_IN_USE` for destroying a kernel of which a launch runs or waits, and for freeing
@@ -192,6 +195,7 @@ mod memory;
 mod module;
 mod native;
 mod opencl;
+mod overlap;
 mod pattern;
 mod pin;
 mod process_end;
@@ -205,6 +209,7 @@ mod signals;
 mod spans;
 mod spirv;
 mod strand;
+#[cfg(feature = "exports")]
 mod stubs;
 mod system;
 mod table;

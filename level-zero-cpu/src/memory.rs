@@ -25,7 +25,7 @@ use crate::ipc_calls;
 use crate::ledger::Kind;
 use crate::pattern::Pattern;
 use crate::regions::Region;
-use crate::system::File;
+use crate::system::{File, is_exhaustion};
 use crate::virtual_memory::PAGE;
 
 const DEVICE_FLAGS: u32 = sys::ZE_DEVICE_MEM_ALLOC_FLAG_BIAS_CACHED
@@ -174,7 +174,13 @@ fn external(context: &Context, descriptors: &Descriptors, mut wish: Wish) -> Out
         return Err(refused);
     }
     wish.origin = Origin::Import;
-    let file = File::duplicate(fd).map_err(|_| refused)?;
+    let file = File::duplicate(fd).map_err(|error| {
+        if is_exhaustion(&error) {
+            sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY
+        } else {
+            refused
+        }
+    })?;
     // A file that gets shorter would take the pages away under a copy. In the memory of a device
     // lies more than one allocation.
     if !file.is_fixed() || file.is_arena() {
@@ -469,30 +475,35 @@ impl Context {
 ///
 /// `next` is null or a chain of structures of the API.
 unsafe fn fill_extensions(found: Option<&Found>, next: *const c_void) -> Outcome {
-    let fill = |stype, structure: *const c_void| {
-        match stype {
-            sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_FD => {
-                let structure = structure
-                    .cast::<ze_external_memory_export_fd_t>()
-                    .cast_mut();
-                // SAFETY: a structure has the type that its `stype` says.
-                let asked = unsafe { read(structure) }?;
-                only_descriptors(asked.flags)?;
-                let file = found.and_then(|found| found.file.as_ref());
-                let file = file.filter(|file| asked.flags != 0 && file.origin == Origin::Export);
-                let file = file.ok_or(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT)?;
-                let fd = file.descriptor()?;
-                // SAFETY: as above; a chain of properties is in and out.
-                unsafe { write(structure, ze_external_memory_export_fd_t { fd, ..asked }) }
+    let refused = sys::ZE_RESULT_ERROR_INVALID_ARGUMENT;
+    let mut wanted = None;
+    let find = |stype, structure: *const c_void| match stype {
+        sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_FD => {
+            let structure = structure.cast::<ze_external_memory_export_fd_t>();
+            match wanted.replace(structure.cast_mut()) {
+                None => Ok(()),
+                Some(_) => Err(refused),
             }
-            sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_WIN32 => {
-                Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ENUMERATION)
-            }
-            _ => Ok(()),
         }
+        sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_WIN32 => {
+            Err(sys::ZE_RESULT_ERROR_UNSUPPORTED_ENUMERATION)
+        }
+        _ => Ok(()),
     };
     // SAFETY: as the caller says.
-    unsafe { walk(next, fill) }
+    unsafe { walk(next, find) }?;
+    // All is checked before the descriptor is made, which a caller of a failed call knows not of.
+    let Some(structure) = wanted else {
+        return Ok(());
+    };
+    // SAFETY: a structure has the type that its `stype` says.
+    let asked = unsafe { read(structure) }?;
+    only_descriptors(asked.flags)?;
+    let file = found.and_then(|found| found.file.as_ref());
+    let file = file.filter(|file| asked.flags != 0 && file.origin == Origin::Export);
+    let fd = file.ok_or(refused)?.descriptor()?;
+    // SAFETY: as above; a chain of properties is in and out.
+    unsafe { write(structure, ze_external_memory_export_fd_t { fd, ..asked }) }
 }
 
 /// `zeMemGetAllocProperties`: what is not in memory of this context is of unknown type, without an

@@ -6,9 +6,10 @@ use level_zero_sys::{
     ze_module_build_log_handle_t, ze_module_constants_t, ze_module_desc_t, ze_module_handle_t,
     ze_module_properties_t, ze_result_t,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::{CString, c_char, c_void};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use crate::arguments::{
@@ -18,7 +19,7 @@ use crate::arguments::{
 use crate::build_log;
 use crate::context::Context;
 use crate::device::DeviceId;
-use crate::entry::{on, on_context, on_instance};
+use crate::entry::{on, on_context, on_instance, refused};
 use crate::faults::Call;
 use crate::fork;
 use crate::native::{Native, checksum};
@@ -37,6 +38,8 @@ pub(crate) struct Module {
     program: Mutex<Option<Arc<Program>>>,
     pub(crate) uuid: [u8; 16],
     pub(crate) children: Children,
+    /// Lists may have launches of its kernels even then.
+    destroyed: AtomicBool,
 }
 
 /// What a module is compiled from.
@@ -72,6 +75,14 @@ impl Module {
     pub(crate) fn program(&self) -> Outcome<Arc<Program>> {
         let program = lock(&self.program).clone();
         program.ok_or(sys::ZE_RESULT_ERROR_INVALID_MODULE_UNLINKED)
+    }
+
+    /// `INVALID_ARGUMENT` if it was destroyed.
+    pub(crate) fn check(&self) -> Outcome {
+        if self.destroyed.load(Ordering::Acquire) {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        Ok(())
     }
 
     fn is_linked(&self) -> bool {
@@ -289,16 +300,8 @@ impl Input {
             return Err(sys::ZE_RESULT_ERROR_INVALID_SIZE);
         }
         let end = context.end(desc.pInputModule.cast(), desc.inputSize)?;
-        if !end.is_host_accessible() {
-            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
-        }
-        let mut bytes = vec![0_u8; desc.inputSize];
-        // SAFETY: the caller has as many bytes as the size says, and a vector is not among them.
-        unsafe {
-            bytes
-                .as_mut_ptr()
-                .copy_from_nonoverlapping(end.pointer(), desc.inputSize);
-        };
+        // SAFETY: the caller has as many bytes as the size says.
+        let bytes = unsafe { end.to_vec(desc.inputSize) }?;
         if desc.format == sys::ZE_MODULE_FORMAT_NATIVE {
             if !desc.pConstants.is_null() {
                 return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
@@ -403,6 +406,7 @@ pub(crate) unsafe extern "C" fn create(
                 program: Mutex::new(program.map(Arc::new)),
                 uuid,
                 children: Children::default(),
+                destroyed: AtomicBool::new(false),
             });
             // SAFETY: as above.
             unsafe { write(module, handle) }
@@ -413,14 +417,32 @@ pub(crate) unsafe extern "C" fn create(
 /// `zeModuleDestroy`: `HANDLE_OBJECT_IN_USE` while kernels of it are alive.
 pub(crate) unsafe extern "C" fn destroy(module: ze_module_handle_t) -> ze_result_t {
     on::<Module>(const { Call::named("zeModuleDestroy") }, module, |module| {
-        registry::remove::<Module>(module.handle, |_| Ok(())).map(drop)
+        let removed = registry::remove::<Module>(module.handle, |_| Ok(()))?;
+        removed.destroyed.store(true, Ordering::Release);
+        Ok(())
     })
+}
+
+/// The modules that export each symbol: the first, and whether there are more.
+type Exports<'a> = HashMap<&'a spirv::Symbol, (&'a Arc<Module>, bool)>;
+
+fn exports(all: &[Arc<Module>]) -> Exports<'_> {
+    let mut exports = Exports::new();
+    for module in all {
+        for symbol in &module.source.spirv.exports {
+            exports
+                .entry(symbol)
+                .and_modify(|(first, more)| *more |= !Arc::ptr_eq(first, module))
+                .or_insert((module, false));
+        }
+    }
+    exports
 }
 
 /// The modules whose exports a module needs, directly or not, with itself first.
 fn closure<'a>(
     module: &'a Arc<Module>,
-    all: &'a [Arc<Module>],
+    exports: &Exports<'a>,
     log: &mut String,
 ) -> Outcome<Vec<&'a Arc<Module>>> {
     let mut needed = vec![module];
@@ -429,28 +451,19 @@ fn closure<'a>(
     while let Some(user) = needed.get(at).copied() {
         at += 1;
         for import in &user.source.spirv.imports {
-            let exports =
-                |other: &&Arc<Module>| other.source.spirv.exports.iter().any(|it| it == import);
-            let mut providers = all.iter().filter(exports);
-            match (providers.next(), providers.next()) {
-                (Some(_), None) if !import.is_function => {
-                    let _ = writeln!(log, "imported variables are not supported: {}", import.name);
-                    complete = false;
-                }
-                (Some(provider), None) => {
+            let problem = match exports.get(import) {
+                Some((_, true)) => "exported more than once",
+                Some(_) if !import.is_function => "imported variables are not supported",
+                Some((provider, false)) => {
                     if !needed.iter().any(|known| Arc::ptr_eq(known, provider)) {
                         needed.push(provider);
                     }
+                    continue;
                 }
-                (Some(_), Some(_)) => {
-                    let _ = writeln!(log, "exported more than once: {}", import.name);
-                    complete = false;
-                }
-                (None, _) => {
-                    let _ = writeln!(log, "not exported by any module: {}", import.name);
-                    complete = false;
-                }
-            }
+                None => "not exported by any module",
+            };
+            let _ = writeln!(log, "{problem}: {}", import.name);
+            complete = false;
         }
     }
     if complete {
@@ -463,8 +476,9 @@ fn closure<'a>(
 /// Links the modules among `all` that are not, or none of them.
 fn link(all: &[Arc<Module>], log: &mut String) -> Outcome {
     let mut linked = Vec::new();
+    let exports = exports(all);
     for module in all.iter().filter(|module| !module.is_linked()) {
-        let needed = closure(module, all, log)?;
+        let needed = closure(module, &exports, log)?;
         let runtime = Runtime::get().ok_or(sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE)?;
         let refuse = |_| sys::ZE_RESULT_ERROR_MODULE_LINK_FAILURE;
         let compiled = needed
@@ -516,22 +530,23 @@ pub(crate) unsafe extern "C" fn dynamic_link(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    let call = const { Call::named("zeModuleDynamicLink") };
     if fork::is_child() {
         return sys::ZE_RESULT_ERROR_DEVICE_LOST;
     }
     if modules.is_null() {
-        return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER);
     }
     // SAFETY: the caller keeps the contract of the C call.
     let modules = match unsafe { listed(count, modules) } {
         Ok(modules) => modules,
-        Err(code) => return code,
+        Err(code) => return refused(call.name(), code),
     };
     let Some(first) = modules.first() else {
         return sys::ZE_RESULT_SUCCESS;
     };
     let inner = &first.context.inner;
-    on_instance(const { Call::named("zeModuleDynamicLink") }, inner, || {
+    on_instance(call, inner, || {
         let mut log = String::new();
         let linked = link(&modules, &mut log);
         // SAFETY: the caller keeps the contract of the C call.
@@ -547,22 +562,22 @@ pub(crate) unsafe extern "C" fn inspect_linkage(
     modules: *mut ze_module_handle_t,
     log_handle: *mut ze_module_build_log_handle_t,
 ) -> ze_result_t {
+    let call = const { Call::named("zeModuleInspectLinkageExt") };
     if fork::is_child() {
         return sys::ZE_RESULT_ERROR_DEVICE_LOST;
     }
     if desc.is_null() || modules.is_null() || log_handle.is_null() {
-        return sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_NULL_POINTER);
     }
     // SAFETY: the caller keeps the contract of the C call.
     let modules = match unsafe { listed(count, modules) } {
         Ok(modules) => modules,
-        Err(code) => return code,
+        Err(code) => return refused(call.name(), code),
     };
     let Some(first) = modules.first() else {
-        return sys::ZE_RESULT_ERROR_INVALID_SIZE;
+        return refused(call.name(), sys::ZE_RESULT_ERROR_INVALID_SIZE);
     };
     let inner = &first.context.inner;
-    let call = const { Call::named("zeModuleInspectLinkageExt") };
     on_instance(call, inner, || {
         let stype = sys::ZE_STRUCTURE_TYPE_LINKAGE_INSPECTION_EXT_DESC;
         // SAFETY: the caller keeps the contract of the C call.
@@ -583,14 +598,13 @@ pub(crate) unsafe extern "C" fn inspect_linkage(
                 }
             };
         let sources = || modules.iter().map(|module| &module.source.spirv);
-        let exported =
-            |symbol: &&spirv::Symbol| !sources().any(|spirv| spirv.exports.contains(symbol));
+        let exported: HashSet<_> = sources().flat_map(|spirv| &spirv.exports).collect();
         let imported = || sources().flat_map(|spirv| &spirv.imports);
         tell(imports, "imports", &mut imported());
         tell(
             unresolvable,
             "unresolvable imports",
-            &mut imported().filter(exported),
+            &mut imported().filter(|symbol| !exported.contains(symbol)),
         );
         tell(
             exports,

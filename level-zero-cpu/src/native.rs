@@ -2,6 +2,9 @@
 //! code of the machine where it was linked.
 //!
 //! After the mark come the rest's checksum and four pieces, each after its length.
+//!
+//! The code is handed to the runtime, which trusts it, as drivers of GPUs trust their binaries: one that
+//! was forged with a right checksum may do anything that the program may.
 
 use level_zero_sys as sys;
 

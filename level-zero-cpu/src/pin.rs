@@ -6,7 +6,7 @@ use crate::arguments::Outcome;
 use crate::doors::Opened;
 use crate::file_memory::FileMemory;
 use crate::heap::Heap;
-use crate::system::Access;
+use crate::system::{Access, Piece};
 use crate::virtual_memory::VirtualMemory;
 
 /// What is kept.
@@ -53,8 +53,44 @@ impl Pin {
         }
     }
 
+    fn is_of_a_heap(&self) -> bool {
+        matches!(self.hold, Hold::Heap(..))
+    }
+
+    /// Where in which files the first `len` bytes lie.
+    fn pieces(&self, len: usize) -> Vec<Piece> {
+        match &self.hold {
+            Hold::Heap(heap, _) => heap.piece(self.address, len).into_iter().collect(),
+            Hold::File(memory) => memory.piece(self.address, len).into_iter().collect(),
+            Hold::Virtual(memory, _) => memory.pieces(self.address, len),
+        }
+    }
+
+    /// The pieces of two ranges that are the same memory at different addresses.
+    pub(crate) fn aliases(&self, len: usize, other: &Self, other_len: usize) -> Vec<[Piece; 2]> {
+        // In a heap different addresses are different memory.
+        if self.is_of_a_heap() && other.is_of_a_heap() {
+            return Vec::new();
+        }
+        let others = other.pieces(other_len);
+        let mut pairs = Vec::new();
+        for one in self.pieces(len) {
+            let same = others.iter().filter(|other| one.meets(other));
+            pairs.extend(same.map(|other| [one, *other]));
+        }
+        pairs
+    }
+
+    /// Keeps all that kernels get access to by it as it is, not the range alone.
+    pub(crate) fn widen(&self) {
+        if let Hold::Virtual(memory, id) = &self.hold {
+            memory.widen(*id);
+        }
+    }
+
     /// Gives kernels access to the addresses of users until the guard drops: to all of the
-    /// allocation, or the mappings, that the range lies in, in whole pages. Of virtual memory,
+    /// allocation that the range lies in, in whole pages, or to all mappings around it up to a
+    /// gap. Of virtual memory,
     /// pages get the access that their attributes say. The guard may outlive the pin; the memory
     /// is pinned no longer then.
     pub(crate) fn open_for_kernels(&self) -> Outcome<Opened> {

@@ -131,6 +131,7 @@ macro_rules! kept {
             }
         )*
 
+        #[cfg(feature = "exports")]
         fn inner_of(object: &Object) -> Option<Arc<Inner>> {
             match object {
                 Object::Driver(inner) | Object::Device(inner, _) => inner.upgrade(),
@@ -330,6 +331,7 @@ pub(crate) fn device(handle: sys::ze_device_handle_t) -> Outcome<Device> {
 }
 
 /// The instance of a handle of any kind, for calls that are not there.
+#[cfg(feature = "exports")]
 pub(crate) fn instance(handle: usize) -> Option<Arc<Inner>> {
     inner_of(&get(handle).ok()?)
 }

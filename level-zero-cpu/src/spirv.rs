@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 const MAGIC: u32 = 0x0723_0203;
 const HEADER_WORDS: usize = 5;
@@ -107,7 +108,8 @@ pub(crate) struct Module {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Kernel {
     pub(crate) name: String,
-    pub(crate) arguments: Vec<Argument>,
+    /// Shared by the kernels that are one function.
+    pub(crate) arguments: Arc<[Argument]>,
     pub(crate) required_group_size: Option<[u32; 3]>,
     pub(crate) group_size_hint: Option<[u32; 3]>,
     pub(crate) required_subgroup_size: Option<u32>,
@@ -151,7 +153,7 @@ pub(crate) struct SpecConstant {
 }
 
 /// What is linked by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Symbol {
     pub(crate) name: String,
     pub(crate) is_function: bool,
@@ -193,6 +195,7 @@ struct Layout {
 enum Type {
     /// An integer of that many bits: what a specialisation or a length may be.
     Int(Layout),
+    Float(Layout),
     Bool,
     Plain(Option<Layout>),
     Pointer {
@@ -208,7 +211,7 @@ enum Type {
 impl Type {
     fn layout(&self) -> Option<Layout> {
         match self {
-            Self::Int(layout) => Some(*layout),
+            Self::Int(layout) | Self::Float(layout) => Some(*layout),
             Self::Bool => Some(Layout { size: 1, align: 1 }),
             Self::Plain(layout) => *layout,
             Self::Pointer { .. } => Some(Layout {
@@ -431,6 +434,9 @@ impl Reader {
                     .get(&operands.next()?)
                     .cloned()
                     .unwrap_or_default();
+                if group.linkage.is_some() {
+                    return Err("a group of ids has one name to be linked by");
+                }
                 for target in operands.rest() {
                     self.decorations.entry(*target).or_default().merge(&group);
                 }
@@ -561,7 +567,10 @@ impl Reader {
                 Some(layout) => Type::Int(layout),
                 None => Type::Plain(None),
             },
-            op::TYPE_FLOAT => Type::Plain(scalar(operands.next()?)),
+            op::TYPE_FLOAT => match scalar(operands.next()?) {
+                Some(layout) => Type::Float(layout),
+                None => Type::Plain(None),
+            },
             op::TYPE_VECTOR => {
                 let part = self.part(operands.next()?)?;
                 // Vectors of three take the room of four.
@@ -626,9 +635,19 @@ impl Reader {
     fn constant(&mut self, code: u16, mut operands: Operands<'_>) -> Step {
         let of = operands.next()?;
         let id = self.define(operands.next()?)?;
-        let Some(layout) = self.types.get(&of).map(Type::layout) else {
-            return Err("a constant has a type that is not defined");
+        let fits = match self.types.get(&of) {
+            None => return Err("a constant has a type that is not defined"),
+            Some(Type::Bool) => matches!(code, op::SPEC_CONSTANT_TRUE | op::SPEC_CONSTANT_FALSE),
+            Some(Type::Int(_) | Type::Float(_)) => {
+                matches!(code, op::CONSTANT | op::SPEC_CONSTANT)
+            }
+            // Numbers of other widths have no layout here, and as little to do with kernels.
+            Some(Type::Plain(None)) => code == op::CONSTANT,
+            Some(_) => false,
         };
+        if !fits {
+            return Err("a constant has a type of another kind");
+        }
         if code == op::CONSTANT || code == op::SPEC_CONSTANT {
             let low = operands.next()?;
             let high = operands.next().unwrap_or(0);
@@ -638,6 +657,7 @@ impl Reader {
             }
         }
         if code != op::CONSTANT {
+            let layout = self.types.get(&of).and_then(Type::layout);
             let size = layout.ok_or("a constant has a type without a size")?.size;
             self.spec_constants.push((id, size));
         }
@@ -664,9 +684,9 @@ impl Reader {
 
     fn finish(self, version: (u8, u8)) -> Result<Module, Malformed> {
         let mut kernels = Vec::new();
-        let mut seen = HashSet::new();
+        let (mut seen, mut arguments) = (HashSet::new(), HashMap::new());
         for entry in &self.entry_points {
-            let kernel = self.kernel(entry).and_then(|kernel| {
+            let kernel = self.kernel(entry, &mut arguments).and_then(|kernel| {
                 if seen.insert(entry.name.as_str()) {
                     Ok(kernel)
                 } else {
@@ -715,7 +735,12 @@ impl Reader {
         })
     }
 
-    fn kernel(&self, entry: &EntryPoint) -> Step<Kernel> {
+    /// The kernel of an entry point, with the arguments of its function, which are kept for others.
+    fn kernel(
+        &self,
+        entry: &EntryPoint,
+        known: &mut HashMap<u32, Arc<[Argument]>>,
+    ) -> Step<Kernel> {
         let function = self
             .functions
             .get(&entry.function)
@@ -726,12 +751,10 @@ impl Reader {
         if types.len() != function.parameters.len() {
             return Err("a function has not as many parameters as its type");
         }
-        let arguments = function
-            .parameters
-            .iter()
-            .zip(types.iter())
-            .map(|(id, of)| self.argument(*id, *of))
-            .collect();
+        let arguments = known.entry(entry.function).or_insert_with(|| {
+            let parameters = function.parameters.iter().zip(types.iter());
+            parameters.map(|(id, of)| self.argument(*id, *of)).collect()
+        });
         let modes = self.modes.get(&entry.function).copied().unwrap_or_default();
         let required_group_size = self.three(modes.group_size)?;
         if required_group_size.is_some_and(|size| size.contains(&0)) {
@@ -739,7 +762,7 @@ impl Reader {
         }
         Ok(Kernel {
             name: entry.name.clone(),
-            arguments,
+            arguments: Arc::clone(arguments),
             required_group_size,
             group_size_hint: self.three(modes.group_size_hint)?,
             required_subgroup_size: modes.subgroup_size,
@@ -766,7 +789,7 @@ impl Reader {
             },
             Some(Type::Image) => (ArgumentKind::Image, POINTER),
             Some(Type::Sampler) => (ArgumentKind::Sampler, POINTER),
-            Some(Type::Int(layout)) => by_value(Some(*layout)),
+            Some(Type::Int(layout) | Type::Float(layout)) => by_value(Some(*layout)),
             Some(Type::Plain(layout)) => by_value(*layout),
             _ => (ArgumentKind::Other, 0),
         };

@@ -33,6 +33,7 @@ static TABLE: Api = Api {
     zeDeviceGetMemoryProperties: device::get_memory_properties,
     zeDeviceGetMemoryAccessProperties: device::get_memory_access_properties,
     zeDeviceGetCacheProperties: device::get_cache_properties,
+    zeDeviceGetImageProperties: device::get_image_properties,
     zeDeviceGetExternalMemoryProperties: device::get_external_memory_properties,
     zeDeviceGetP2PProperties: device::get_p2p_properties,
     zeDeviceCanAccessPeer: device::can_access_peer,

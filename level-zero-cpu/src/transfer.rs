@@ -14,8 +14,9 @@ use crate::arena::meets_an_arena;
 use crate::arguments::{Outcome, not_null};
 use crate::context::Context;
 use crate::engine::{Job, Nothing, Work};
+use crate::overlap::{Rows, rows_overlap};
 use crate::pin::Pin;
-use crate::system::Access;
+use crate::system::{Access, Piece};
 
 /// A range that was checked: in one live allocation of a context, which stays live as long as this
 /// does, or the program's own memory.
@@ -50,8 +51,39 @@ impl End {
             .is_none_or(|pin| pin.access() == Access::Write)
     }
 
+    /// The parts of two ranges, of that many bytes each, that are the same memory at different
+    /// addresses.
+    fn aliases(&self, len: usize, other: &Self, other_len: usize) -> Vec<[Piece; 2]> {
+        match (&self.pin, &other.pin) {
+            (Some(one), Some(pin)) => one.aliases(len, pin, other_len),
+            _ => Vec::new(),
+        }
+    }
+
     pub(crate) fn is_host_accessible(&self) -> bool {
         self.pin.as_ref().is_none_or(Pin::is_host_accessible)
+    }
+
+    /// The bytes as the host reads them: `INVALID_ARGUMENT` where it has no access,
+    /// `OUT_OF_HOST_MEMORY` where there is no room for as many.
+    ///
+    /// # Safety
+    ///
+    /// The end was made for `size` bytes, which nothing changes meanwhile.
+    pub(crate) unsafe fn to_vec(&self, size: usize) -> Outcome<Vec<u8>> {
+        if !self.is_host_accessible() {
+            return Err(sys::ZE_RESULT_ERROR_INVALID_ARGUMENT);
+        }
+        let mut bytes = Vec::<u8>::new();
+        let room = bytes.try_reserve_exact(size);
+        room.map_err(|_| sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY)?;
+        let place = bytes.as_mut_ptr();
+        // SAFETY: valid for reads, as the caller says; a new vector with room for as many bytes is
+        // not among them.
+        unsafe { place.copy_from_nonoverlapping(self.pointer, size) };
+        // SAFETY: there is room, and as many were just written.
+        unsafe { bytes.set_len(size) };
+        Ok(bytes)
     }
 }
 
@@ -191,11 +223,9 @@ impl Work for Copy {
         let to = self.target.target(self.size)?;
         let context = self.from.as_ref().unwrap_or(&self.target.context);
         let from = context.end(self.source.0, self.size)?;
-        if overlap(
-            self.target.pointer.0.addr(),
-            self.source.0.addr(),
-            self.size,
-        ) {
+        let (target, source) = (self.target.pointer.0.addr(), self.source.0.addr());
+        if overlap(target, source, self.size) || !to.aliases(self.size, &from, self.size).is_empty()
+        {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
         }
         Ok(Box::new(CopyJob {
@@ -219,8 +249,7 @@ impl Job for CopyJob {
         // SAFETY:
         // - both ends are valid for `size` bytes: memory of the driver is pinned, for the rest the
         //   caller of `Copy::new` says so
-        // - they do not overlap, as `prepare` has seen; different addresses of one arena are
-        //   different memory
+        // - they do not overlap, as `prepare` has seen, nor are they one memory that was mapped twice
         unsafe { from.copy_to_nonoverlapping(to, self.size) };
         Ok(())
     }
@@ -400,6 +429,21 @@ impl Region {
         })
     }
 
+    /// The rows of each slice, for a region at an address. Slices of one row are rows of one slice.
+    fn slices(&self, base: usize) -> impl Iterator<Item = Rows> {
+        let (slices, count, pitch) = if self.height == 1 {
+            (1, self.depth, self.slice_pitch)
+        } else {
+            (self.depth, self.height, self.pitch)
+        };
+        (0..slices).map(move |slice| Rows {
+            start: base + self.first + slice * self.slice_pitch,
+            count,
+            pitch,
+            width: self.width,
+        })
+    }
+
     fn rows(&self) -> impl Iterator<Item = usize> {
         (0..self.depth).flat_map(move |slice| {
             let start = self.first + slice * self.slice_pitch;
@@ -408,19 +452,20 @@ impl Region {
     }
 }
 
-/// Whether any row of one region shares a byte with any row of the other: both are walked once, in
+/// Whether any row of one region shares a byte with any row of the other: slices are walked once, in
 /// the order of addresses.
 fn regions_overlap(target: usize, to: &Region, source: usize, from: &Region) -> bool {
     if target + to.extent <= source || source + from.extent <= target {
         return false;
     }
-    let mut left = to.rows().map(|row| target + row).peekable();
-    let mut right = from.rows().map(|row| source + row).peekable();
-    while let (Some(&one), Some(&other)) = (left.peek(), right.peek()) {
-        if overlap(one, other, to.width) {
+    let mut left = to.slices(target).peekable();
+    let mut right = from.slices(source).peekable();
+    while let (Some(one), Some(other)) = (left.peek(), right.peek()) {
+        if rows_overlap(one, other) {
             return true;
         }
-        if one < other {
+        // The slice that ends first meets none that comes later.
+        if one.end() < other.end() {
             left.next()
         } else {
             right.next()
@@ -484,7 +529,16 @@ impl Work for CopyRegion {
             from: Arc::clone(from),
         };
         let (target, source) = (self.target.pointer.0.addr(), self.source.pointer.0.addr());
-        if regions_overlap(target, to, source, from) {
+        // Where both are one memory, the source is seen from where it lies relative to the target.
+        let alias = |[one, other]: [Piece; 2]| {
+            let seen = target
+                .wrapping_add(one.inside)
+                .wrapping_add(other.at.wrapping_sub(one.at))
+                .wrapping_sub(other.inside);
+            regions_overlap(target, to, seen, from)
+        };
+        let aliases = job.to_end.aliases(to.extent, &job.from_end, from.extent);
+        if regions_overlap(target, to, source, from) || aliases.into_iter().any(alias) {
             return Err(sys::ZE_RESULT_ERROR_OVERLAPPING_REGIONS);
         }
         Ok(Box::new(job))

@@ -76,9 +76,11 @@ impl Twin {
         self.check(offset, len);
         let (user, working) = (self.user + offset, self.working + offset);
         // SAFETY: in the reservation by the check; unused, as the caller says.
-        unsafe { system::map_file(user, len, file, at, Access::None) }?;
-        // SAFETY: as above.
-        let result = unsafe { system::map_file(working, len, file, at, Access::Write) };
+        let mut result = unsafe { system::map_file(user, len, file, at, Access::None) };
+        if result.is_ok() {
+            // SAFETY: as above.
+            result = unsafe { system::map_file(working, len, file, at, Access::Write) };
+        }
         if result.is_err() {
             // SAFETY: as above.
             let _: io::Result<()> = unsafe { self.unmap(offset, len) };
@@ -88,16 +90,22 @@ impl Twin {
 
     /// Maps nothing there again.
     ///
+    /// # Errors
+    ///
+    /// The system may have too many mappings to split one more. What was mapped is still so then.
+    ///
     /// # Safety
     ///
     /// Nobody uses the range.
     pub(crate) unsafe fn unmap(&self, offset: usize, len: usize) -> io::Result<()> {
         self.check(offset, len);
         // SAFETY: in the reservation by the check; unused, as the caller says.
-        let user = unsafe { system::map_nothing(self.user + offset, len) };
+        unsafe { system::map_nothing(self.user + offset, len) }?;
+        // Where the other half stays, it costs a mapping until something else is mapped there or
+        // the reservation ends; what users see is gone.
         // SAFETY: as above.
-        let working = unsafe { system::map_nothing(self.working + offset, len) };
-        user.and(working)
+        let _: io::Result<()> = unsafe { system::map_nothing(self.working + offset, len) };
+        Ok(())
     }
 
     /// Gives the memory of pages back to the system; they read as zero.

@@ -14,7 +14,7 @@ use crate::pattern::Pattern;
 use crate::pin::{Hold, Pin};
 use crate::registry::lock;
 use crate::spans::Spans;
-use crate::system::{Access, File};
+use crate::system::{Access, File, Piece};
 use crate::twin::Twin;
 
 /// Addresses, offsets and sizes are multiples of this.
@@ -102,9 +102,18 @@ impl Drop for PhysicalMemory {
     }
 }
 
+/// What is mapped at a range of a reservation.
+#[derive(Clone)]
+struct Mapping {
+    physical: Arc<PhysicalMemory>,
+    /// What an offset in the physical memory is above that in the reservation, modulo 2^64: parts
+    /// of a mapping have the same.
+    shift: usize,
+}
+
 #[derive(Default)]
 struct State {
-    mapped: Spans<Arc<PhysicalMemory>>,
+    mapped: Spans<Mapping>,
     /// What is not in here has no access.
     access: Spans<Access>,
     /// Ranges that commands use, by a number of their own.
@@ -116,6 +125,25 @@ struct State {
 impl State {
     fn is_used(&self, start: usize, end: usize) -> bool {
         self.pins.values().any(|pin| pin.0 < end && pin.1 > start)
+    }
+
+    /// Makes a pin cover all mappings around it up to a gap: programs map several pieces of
+    /// physical memory side by side to have one range of addresses.
+    fn widen(&mut self, id: u64) -> Option<(usize, usize)> {
+        let pin = self.pins.get_mut(&id)?;
+        let mut mapped: Vec<_> = self.mapped.iter().map(|span| (span.0, span.1)).collect();
+        for &(from, to) in &mapped {
+            if from <= pin.1 && to > pin.0 {
+                pin.1 = pin.1.max(to);
+            }
+        }
+        mapped.reverse();
+        for (from, to) in mapped {
+            if to >= pin.0 && from < pin.1 {
+                pin.0 = pin.0.min(from);
+            }
+        }
+        Some(*pin)
     }
 }
 
@@ -210,7 +238,11 @@ impl VirtualMemory {
             physical.give(len);
             return Err(EXHAUSTED);
         }
-        state.mapped.set(start, end, Arc::clone(physical));
+        let mapping = Mapping {
+            physical: Arc::clone(physical),
+            shift: offset.wrapping_sub(start),
+        };
+        state.mapped.set(start, end, mapping);
         state.access.set(start, end, access);
         Ok(())
     }
@@ -230,8 +262,8 @@ impl VirtualMemory {
         let unmapped = state.mapped.clear(start, end);
         state.access.clear(start, end);
         drop(state);
-        for (from, to, physical) in unmapped {
-            physical.give(to - from);
+        for (from, to, mapping) in unmapped {
+            mapping.physical.give(to - from);
         }
         Ok(())
     }
@@ -285,13 +317,12 @@ impl VirtualMemory {
         if !state.pins.is_empty() {
             return Err(IN_USE);
         }
-        // SAFETY: no command uses it, and none can begin to: pins need the lock.
-        unsafe { self.twin.unmap(0, self.size()) }.map_err(|_| EXHAUSTED)?;
+        // No command uses it, and none can begin to. It is unmapped with the addresses.
         state.gone = true;
         let unmapped = state.mapped.clear(0, self.size());
         drop(state);
-        for (from, to, physical) in unmapped {
-            physical.give(to - from);
+        for (from, to, mapping) in unmapped {
+            mapping.physical.give(to - from);
         }
         Ok(())
     }
@@ -300,7 +331,9 @@ impl VirtualMemory {
     pub(crate) fn device_at(&self, address: usize) -> Option<DeviceId> {
         let (start, end) = self.range(address, 1).ok()?;
         let mapped = lock(&self.state).mapped.within(start, end);
-        mapped.first().map(|(_, _, physical)| physical.device)
+        mapped
+            .first()
+            .map(|(_, _, mapping)| mapping.physical.device)
     }
 
     /// Keeps a range mapped that wholly is.
@@ -334,17 +367,25 @@ impl VirtualMemory {
     /// that the range lies in, for a kernel may go anywhere in them.
     pub(crate) fn open_pinned(self: &Arc<Self>, id: u64) -> Outcome<Opened> {
         let mut state = lock(&self.state);
-        let Some((mut start, mut end)) = state.pins.get(&id).copied() else {
-            return Err(REFUSED);
-        };
-        for (from, to, _) in state.mapped.iter() {
-            if from < end && to > start {
-                (start, end) = (start.min(from), end.max(to));
-            }
-        }
-        // All of it must stay mapped and keep its attributes.
-        state.pins.insert(id, (start, end));
+        let (start, end) = state.widen(id).ok_or(REFUSED)?;
         self.open(&state, start, end)
+    }
+
+    /// Keeps all mapped, and its attributes, that kernels reach from what the pin covers.
+    pub(crate) fn widen(&self, id: u64) {
+        lock(&self.state).widen(id);
+    }
+
+    /// Where in which physical memory the bytes lie that the driver finds at an address.
+    pub(crate) fn pieces(&self, working: usize, len: usize) -> Vec<Piece> {
+        let start = working - self.twin.working(0).addr();
+        let mapped = lock(&self.state).mapped.within(start, start + len);
+        let piece = |(from, to, mapping): (usize, usize, Mapping)| {
+            let file = mapping.physical.file.identity().ok()?;
+            let at = from.wrapping_add(mapping.shift);
+            Some(Piece::new(file, at, from - start, to - from))
+        };
+        mapped.into_iter().filter_map(piece).collect()
     }
 
     fn open(self: &Arc<Self>, state: &State, start: usize, end: usize) -> Outcome<Opened> {
@@ -380,8 +421,8 @@ impl Drop for VirtualMemory {
     fn drop(&mut self) {
         // Where it is not freed: the physical memory is no longer mapped with the addresses gone.
         let unmapped = lock(&self.state).mapped.clear(0, self.size());
-        for (from, to, physical) in unmapped {
-            physical.give(to - from);
+        for (from, to, mapping) in unmapped {
+            mapping.physical.give(to - from);
         }
     }
 }

@@ -404,15 +404,17 @@ fn threads_share_one_queue() {
                 let memory = memory.wrapping_byte_add(thread * 100).addr();
                 scope.spawn(move || {
                     let queue: Queue = handle(queue);
-                    let list = work.regular();
                     let memory = std::ptr::with_exposed_provenance_mut(memory);
-                    assert_eq!(ALONE.fill(list, memory, &[3, 4], 100), SUCCESS);
-                    assert_eq!(close(list), SUCCESS);
-                    for _ in 0..50 {
+                    let lists: Vec<_> = (0..50).map(|_| work.regular()).collect();
+                    for &list in &lists {
+                        assert_eq!(ALONE.fill(list, memory, &[3, 4], 100), SUCCESS);
+                        assert_eq!(close(list), SUCCESS);
                         assert_eq!(execute(queue, &mut [list, list], null_mut()), SUCCESS);
                     }
                     assert_eq!(sync(queue, FOREVER), SUCCESS);
-                    assert_eq!(destroy_list(list), SUCCESS);
+                    for list in lists {
+                        assert_eq!(destroy_list(list), SUCCESS);
+                    }
                 });
             }
         });

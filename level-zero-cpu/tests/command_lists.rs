@@ -118,8 +118,9 @@ fn a_list_runs_when_it_is_executed_each_time_anew() {
         assert_eq!(unsafe { seen.cast::<u8>().read() }, round);
     }
     assert_eq!(work.bytes(memory, 8), [7, 8, 8, 8, 8, 8, 8, 8]);
-    // While it runs, in one call and in several.
+    // Several times in one call; in another one when it is done.
     assert_eq!(execute(queue, &mut [list, list], null_mut()), SUCCESS);
+    assert_eq!(sync(queue, FOREVER), SUCCESS);
     assert_eq!(execute(queue, &mut [list], null_mut()), SUCCESS);
     assert_eq!(sync(queue, FOREVER), SUCCESS);
     assert_eq!(work.bytes(memory, 8), [8; 8]);

@@ -363,3 +363,56 @@ fn atomic_attributes_are_kept_for_the_allocation() {
     assert_eq!(gpu.free(again), SUCCESS);
     assert!(gpu.end().is_empty());
 }
+
+#[test]
+fn a_circular_chain_gives_no_descriptor() {
+    let gpu = Gpu::new();
+    let pointer = export(&gpu, 4096);
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = open();
+    for _ in 0..100 {
+        let mut exported = sys::ze_external_memory_export_fd_t {
+            stype: sys::ZE_STRUCTURE_TYPE_EXTERNAL_MEMORY_EXPORT_FD,
+            pNext: null(),
+            flags: FD,
+            fd: -1,
+        };
+        let this = &raw mut exported;
+        // SAFETY: its own field.
+        unsafe { (*this).pNext = this.cast() };
+        let mut properties = sys::ze_memory_allocation_properties_t {
+            pNext: this.cast(),
+            ..alloc_properties()
+        };
+        let call = api().zeMemGetAllocProperties;
+        // SAFETY: room for the results.
+        let result = unsafe { call(gpu.context, pointer, &raw mut properties, null_mut()) };
+        assert_eq!(result, INVALID_ARGUMENT);
+    }
+    // Other tests of this process have some too.
+    assert!(open() < before + 100);
+    assert_eq!(gpu.free(pointer), SUCCESS);
+    assert!(gpu.end().is_empty());
+}
+
+#[test]
+fn huge_pages_that_may_be_missing_are_not_imported() {
+    let gpu = Gpu::new();
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING | libc::MFD_HUGETLB;
+    // SAFETY: the name is a C string.
+    let fd = unsafe { libc::memfd_create(c"huge".as_ptr(), flags) };
+    if fd < 0 {
+        println!("skipped: system: no huge pages in this kernel");
+        return;
+    }
+    // SAFETY: just opened.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    let size = 4 << 20;
+    // SAFETY: open.
+    assert_eq!(unsafe { libc::ftruncate(fd.as_raw_fd(), 4 << 20) }, 0);
+    // SAFETY: open.
+    let sealed = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_SHRINK) };
+    assert_eq!(sealed, 0);
+    assert_eq!(import(&gpu, &fd, size), Err(INVALID_ARGUMENT));
+    assert!(gpu.end().is_empty());
+}

@@ -146,3 +146,33 @@ fn a_fence_is_for_its_queue() {
     assert_eq!(destroy_list(list), SUCCESS);
     work.end();
 }
+
+#[test]
+fn a_wait_for_a_fence_ends_with_it_and_misses_no_signal() {
+    let work = Work::new(1);
+    let queue = work.queue();
+    let empty = work.regular();
+    assert_eq!(close(empty), SUCCESS);
+    let fence = create_fence(queue, &fence_desc(0)).unwrap();
+    let waiting = |timeout| {
+        let address = fence.addr();
+        std::thread::spawn(move || wait_fence(handle(address), timeout))
+    };
+    // Signalled, and reset at once.
+    let waits: Vec<_> = (0..4).map(|_| waiting(FOREVER)).collect();
+    std::thread::sleep(std::time::Duration::from_millis(50));
+    assert_eq!(execute(queue, &mut [empty], fence), SUCCESS);
+    assert_eq!(sync(queue, FOREVER), SUCCESS);
+    assert_eq!(reset_fence(fence), SUCCESS);
+    for thread in waits {
+        assert_eq!(thread.join().unwrap(), SUCCESS);
+    }
+    assert_eq!(fence_status(fence), NOT_READY);
+    let thread = waiting(FOREVER);
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    assert_eq!(destroy_fence(fence), SUCCESS);
+    assert_eq!(thread.join().unwrap(), SYNCHRONIZATION);
+    assert_eq!(destroy_queue(queue), SUCCESS);
+    assert_eq!(destroy_list(empty), SUCCESS);
+    work.end();
+}

@@ -12,6 +12,8 @@ use level_zero_sys::{self as sys, ze_ipc_mem_handle_t, ze_result_t};
 use setup::*;
 use std::ffi::c_void;
 use std::io::{BufRead, BufReader, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::ptr::null_mut;
 use std::sync::{Mutex, MutexGuard, TryLockError};
@@ -660,5 +662,85 @@ fn arguments_are_checked() {
     assert_eq!(close(&gpu, opened), SUCCESS);
     assert_eq!(gpu.free(pointer), SUCCESS);
     assert_eq!(destroy_context(other), SUCCESS);
+    assert!(gpu.end().is_empty());
+}
+
+#[test]
+fn locks_of_the_program_on_its_own_files_stay() {
+    let _alone = alone();
+    let gpu = Gpu::new();
+    let path = std::env::temp_dir().join(format!("level-zero-cpu-lock-{}", std::process::id()));
+    let file = std::fs::File::create(&path).unwrap();
+    let lock = libc::flock {
+        l_type: libc::c_short::try_from(libc::F_WRLCK).unwrap(),
+        l_whence: 0,
+        l_start: 0,
+        l_len: 10,
+        l_pid: 0,
+    };
+    // SAFETY: the lock outlives the call.
+    let locked = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLK, &raw const lock) };
+    assert_eq!(locked, 0);
+    let pointer = gpu.alloc(Kind::Device, 4096, 0).unwrap();
+    let mut bytes = bytes_of(&get(&gpu, pointer).unwrap());
+    // As a handle comes from another process, where the number stands for another file.
+    bytes[..4].copy_from_slice(&file.as_raw_fd().to_ne_bytes());
+    assert_eq!(open(&gpu, handle_of(bytes)), Err(INVALID_ARGUMENT));
+    let mut handle = handle_of(bytes);
+    let number = u64::try_from(file.as_raw_fd()).unwrap();
+    let call = api().zeMemGetIpcHandleFromFileDescriptorExp.unwrap();
+    // SAFETY: room for the handle.
+    let result = unsafe { call(gpu.context, number, &raw mut handle) };
+    assert_eq!(result, INVALID_ARGUMENT);
+    let own = std::fs::File::open("/proc/self/stat").unwrap();
+    drop(own);
+    let locks = std::fs::read_to_string("/proc/locks").unwrap();
+    let inode = format!(":{} ", file.metadata().unwrap().ino());
+    assert!(
+        locks
+            .lines()
+            .any(|line| line.contains("POSIX") && line.contains(&inode))
+    );
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(gpu.free(pointer), SUCCESS);
+    assert!(gpu.end().is_empty());
+}
+
+#[test]
+fn only_the_context_that_got_a_handle_puts_it_back() {
+    let _alone = alone();
+    let gpu = Gpu::new();
+    let other = create_context(&gpu.instance).unwrap();
+    let pointer = gpu.alloc(Kind::Device, 4096, 0).unwrap();
+    let handle = get(&gpu, pointer).unwrap();
+    // SAFETY: the driver checks the handle.
+    let result = unsafe { (api().zeMemPutIpcHandle.unwrap())(other, handle) };
+    assert_eq!(result, INVALID_ARGUMENT);
+    assert_eq!(put(&gpu, handle), SUCCESS);
+    assert_eq!(put(&gpu, handle), INVALID_ARGUMENT);
+    assert_eq!(destroy_context(other), SUCCESS);
+    assert_eq!(gpu.free(pointer), SUCCESS);
+    assert!(gpu.end().is_empty());
+}
+
+#[test]
+fn copies_between_two_addresses_of_the_same_memory_overlap() {
+    let _alone = alone();
+    let gpu = Gpu::new();
+    let pointer = gpu.alloc(Kind::Device, 8192, 0).unwrap();
+    let handle = get(&gpu, pointer).unwrap();
+    let opened = open(&gpu, handle).unwrap();
+    assert_eq!(gpu.copy(opened, pointer, 1), OVERLAPPING);
+    assert_eq!(
+        gpu.copy(opened.wrapping_byte_add(99), pointer, 100),
+        OVERLAPPING
+    );
+    assert_eq!(
+        gpu.copy(opened.wrapping_byte_add(100), pointer, 100),
+        SUCCESS
+    );
+    assert_eq!(close(&gpu, opened), SUCCESS);
+    assert_eq!(put(&gpu, handle), SUCCESS);
+    assert_eq!(gpu.free(pointer), SUCCESS);
     assert!(gpu.end().is_empty());
 }

@@ -130,6 +130,12 @@ fn structures_vectors_and_scalars_arrive_by_value() {
         1_000_000_000_000_000,
     ];
     assert_eq!(numbers, expected);
+    // Null is a value of zeros.
+    for (index, size) in [(1, size_of::<Mixed>()), (2, 1), (3, 16), (4, 8)] {
+        assert_eq!(kernel.set_raw(index, size, null()), SUCCESS);
+    }
+    assert_eq!(gpu.launch(&kernel, [1, 1, 1]), SUCCESS);
+    assert_eq!(u64s(&gpu.download(out, 72)), [0; 9]);
     assert_eq!(gpu.free(out), SUCCESS);
     kernel.destroy();
     finish(gpu, &[module]);
@@ -480,8 +486,8 @@ fn arguments_are_checked_when_they_are_set() {
     for (index, size) in [(0, 4), (0, 0), (2, 8), (3, 3), (3, usize::MAX)] {
         assert_eq!(kernel.set_raw(index, size, value), INVALID_ARGUMENT_SIZE);
     }
-    // A number must have a value, which the host must be able to read.
-    assert_eq!(kernel.set_raw(3, 4, null()), INVALID_ARGUMENT);
+    assert_eq!(kernel.set_raw(3, 8, null()), INVALID_ARGUMENT_SIZE);
+    // The host must be able to read it.
     let device = gpu.alloc(Kind::Device, 64, 8).unwrap();
     assert_eq!(kernel.set_raw(3, 4, device), INVALID_ARGUMENT);
     let host = upload_new(&gpu, Kind::Host, &[5_u32]);
@@ -547,6 +553,14 @@ fn launches_check_what_they_are_given() {
     // SAFETY: as above.
     let result = unsafe { launch(list, kernel.0, groups, signal, 0, null_mut()) };
     assert_eq!(result, sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT);
+
+    // More items than can be counted.
+    let most = u32::MAX;
+    assert_eq!(gpu.launch(&kernel, [most, most, 2]), INVALID_ARGUMENT);
+    assert_eq!(kernel.group_size(2, 1, 1), SUCCESS);
+    assert_eq!(gpu.launch(&kernel, [1 << 31, 1 << 31, 2]), INVALID_ARGUMENT);
+    assert_eq!(gpu.launch(&kernel, [most, most, 0]), SUCCESS);
+    assert_eq!(kernel.group_size(1, 1, 1), SUCCESS);
 
     // No groups are no work.
     for groups in [[0, 1, 1], [1, 0, 1], [1, 1, 0]] {
@@ -840,6 +854,85 @@ fn memory_and_kernels_in_use_stay() {
 }
 
 #[test]
+fn a_kernel_reaches_all_memory_that_is_mapped_side_by_side() {
+    const PAGE: usize = 64 << 10;
+    runtime_or_return!();
+    let (gpu, module) = start();
+    let context = gpu.context;
+    let kernel = Kernel::new(module, c"saxpy").unwrap();
+    let mut desc = sys::ze_physical_mem_desc_t {
+        stype: sys::ZE_STRUCTURE_TYPE_PHYSICAL_MEM_DESC,
+        pNext: null(),
+        flags: 0,
+        size: PAGE,
+    };
+    let mut start = null_mut();
+    let reserve = api().zeVirtualMemReserve;
+    // SAFETY: room for the result.
+    let result = unsafe { reserve(context, null(), 4 * PAGE, &raw mut start) };
+    assert_eq!(result, SUCCESS);
+    let write = sys::ZE_MEMORY_ACCESS_ATTRIBUTE_READWRITE;
+    let parts = [0, 1, 2].map(|page| {
+        let (mut memory, create) = (null_mut(), api().zePhysicalMemCreate);
+        // SAFETY: descriptor and result are live.
+        let result = unsafe { create(context, gpu.device(), &raw mut desc, &raw mut memory) };
+        assert_eq!(result, SUCCESS);
+        let at = start.wrapping_byte_add(page * PAGE);
+        // SAFETY: the driver checks the range and the handle.
+        let result = unsafe { (api().zeVirtualMemMap)(context, at, PAGE, memory, 0, write) };
+        assert_eq!(result, SUCCESS);
+        memory
+    });
+    assert_eq!(gpu.fill(start, &[0], 3 * PAGE), SUCCESS);
+    let count = 3 * PAGE / 4;
+    let ones = upload_new(&gpu, Kind::Host, &vec![1.0_f32; count]);
+    assert_eq!(kernel.group_size(64, 1, 1), SUCCESS);
+    // Given the one in the middle, it reaches those before and behind.
+    kernel.set(0, start.wrapping_byte_add(PAGE));
+    kernel.set(1, ones);
+    kernel.set(2, 2.0_f32);
+    kernel.set(3, u32::try_from(2 * PAGE / 4).unwrap());
+    let groups = u32::try_from(count / 64).unwrap();
+    assert_eq!(gpu.launch(&kernel, [groups, 1, 1]), SUCCESS);
+    kernel.set(0, start);
+    kernel.set(3, u32::try_from(count).unwrap());
+    assert_eq!(gpu.launch(&kernel, [groups, 1, 1]), SUCCESS);
+    let mut expected = vec![2.0_f32; PAGE / 4];
+    expected.resize(count, 4.0);
+    assert_eq!(gpu.download(start, 3 * PAGE), bytes_of(&expected));
+
+    // All of it stays as it is while a launch of it waits.
+    let wait = Kernel::new(module, c"wait_for").unwrap();
+    let flag = upload_new(&gpu, Kind::Shared, &[0_u32]);
+    wait.set(0, flag);
+    wait.set(1, start);
+    let list = asynchronous(&gpu);
+    assert_eq!(launch_on(list, &wait, [1, 1, 1]), SUCCESS);
+    let last = start.wrapping_byte_add(2 * PAGE);
+    // SAFETY: the driver checks the range.
+    let unmap = || unsafe { (api().zeVirtualMemUnmap)(context, last, PAGE) };
+    assert_eq!(unmap(), IN_USE);
+    // SAFETY: shared memory, which the kernel looks at.
+    unsafe { AtomicU32::from_ptr(flag.cast()) }.store(1, Ordering::Release);
+    assert_eq!(synchronise(list), SUCCESS);
+    assert_eq!(unmap(), SUCCESS);
+    destroy_list(list);
+
+    // SAFETY: the driver checks the range.
+    let result = unsafe { (api().zeVirtualMemFree)(context, start, 4 * PAGE) };
+    assert_eq!(result, SUCCESS);
+    for memory in parts {
+        // SAFETY: the driver checks the handle.
+        let result = unsafe { (api().zePhysicalMemDestroy)(context, memory) };
+        assert_eq!(result, SUCCESS);
+    }
+    assert_eq!((gpu.free(ones), gpu.free(flag)), (SUCCESS, SUCCESS));
+    kernel.destroy();
+    wait.destroy();
+    finish(gpu, &[module]);
+}
+
+#[test]
 fn a_regular_list_launches_again_with_the_arguments_of_its_time() {
     runtime_or_return!();
     let (gpu, module) = start();
@@ -879,13 +972,16 @@ fn a_regular_list_launches_again_with_the_arguments_of_its_time() {
         assert_eq!(execute(), SUCCESS);
         assert_eq!(u32s(&gpu.download(counters, 8)), [3 * times, 5 * times]);
     }
-    // Memory that was freed since is noticed.
+    // A module that was destroyed since is noticed, as is memory that was freed.
+    assert_eq!(destroy_module(module), SUCCESS);
+    assert_eq!(execute(), INVALID_ARGUMENT);
+    assert_eq!(u32s(&gpu.download(counters, 8)), [9, 15]);
     assert_eq!(gpu.free(counters), SUCCESS);
     assert_eq!(execute(), INVALID_ARGUMENT);
     // SAFETY: used no more.
     assert_eq!(unsafe { (api.zeCommandQueueDestroy)(queue) }, SUCCESS);
     destroy_list(list);
-    finish(gpu, &[module]);
+    finish(gpu, &[]);
 }
 
 #[test]

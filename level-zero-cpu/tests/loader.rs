@@ -48,13 +48,13 @@ struct Driver(*mut c_void);
 impl Driver {
     /// `None`, with a word about it, where this program cannot load it.
     fn open() -> Option<Self> {
-        if is_sanitized() {
-            lacks("loader", "a library with a sanitizer cannot be loaded");
-            return None;
-        }
         let path = CString::new(library().to_str().unwrap()).unwrap();
         // SAFETY: the path is a string; the library's initialisers are those of Rust.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
+        if handle.is_null() && is_sanitized() {
+            lacks("loader", "the tests keep the sanitizer to themselves");
+            return None;
+        }
         assert!(!handle.is_null(), "{path:?}");
         Some(Self(handle))
     }

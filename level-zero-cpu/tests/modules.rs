@@ -196,6 +196,19 @@ fn descriptors_are_checked() {
 }
 
 #[test]
+fn a_size_that_no_memory_has_room_for_is_refused() {
+    // The address sanitizer ends the process instead.
+    if std::env::var_os("ASAN_OPTIONS").is_some() || cfg!(tsan) {
+        return;
+    }
+    let gpu = Gpu::new();
+    let mut desc = module_desc(KERNELS);
+    desc.inputSize = 1 << 45;
+    assert_eq!(gpu.module_with(&raw const desc).0, Err(OUT_OF_HOST_MEMORY));
+    finish(gpu, &[]);
+}
+
+#[test]
 fn what_is_no_spirv_is_told_in_the_log() {
     runtime_or_return!();
     let gpu = Gpu::new();

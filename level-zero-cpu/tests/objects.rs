@@ -303,6 +303,11 @@ fn device_properties_are_those_configured_and_want_their_type() {
         zeDeviceGetExternalMemoryProperties,
         ZE_STRUCTURE_TYPE_DEVICE_EXTERNAL_MEMORY_PROPERTIES
     );
+    let images = query!(
+        zeDeviceGetImageProperties,
+        ZE_STRUCTURE_TYPE_DEVICE_IMAGE_PROPERTIES
+    );
+    assert_eq!((images.maxImageDims2D, images.maxSamplers), (0, 0));
     let mut caches = 9;
     // SAFETY: an array is not asked for.
     let result = unsafe { (api().zeDeviceGetCacheProperties)(device, &raw mut caches, null_mut()) };

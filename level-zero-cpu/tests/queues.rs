@@ -177,8 +177,11 @@ fn a_failure_ends_the_queue_and_lets_nobody_wait() {
     assert_eq!(append_signal(list, after), SUCCESS);
     assert_eq!(close(list), SUCCESS);
     let fence = create_fence(queue, &fence_desc(0)).unwrap();
+    let later = work.regular();
+    assert_eq!(With(before, &[gate]).fill(later, memory, &[3], 1), SUCCESS);
+    assert_eq!(close(later), SUCCESS);
     assert_eq!(execute(queue, &mut [list], fence), SUCCESS);
-    assert_eq!(execute(queue, &mut [list], null_mut()), SUCCESS);
+    assert_eq!(execute(queue, &mut [later], null_mut()), SUCCESS);
     assert_eq!(sync(queue, 0), NOT_READY);
     assert_eq!(signal(gate), SUCCESS);
     // The event that nobody would signal any more, and is not waited for.
@@ -190,6 +193,7 @@ fn a_failure_ends_the_queue_and_lets_nobody_wait() {
     assert_eq!(status(before), SUCCESS);
     assert_eq!(work.bytes(memory, 2), [1, 0]);
     assert_eq!(execute(queue, &mut [list], null_mut()), INVALID_ARGUMENT);
+    assert_eq!(destroy_list(later), SUCCESS);
     assert_eq!(work.gpu.instance.ledger().pending, 0);
     assert_eq!(destroy_fence(fence), SUCCESS);
     assert_eq!(destroy_queue(queue), SUCCESS);
@@ -247,5 +251,46 @@ fn a_queue_waits_for_what_was_given_before() {
         assert_eq!(destroy_list(list), SUCCESS);
     }
     assert_eq!(destroy_queue(queue), SUCCESS);
+    work.end();
+}
+
+#[test]
+fn a_list_is_executed_again_when_it_is_done_and_not_before() {
+    let work = Work::new(2);
+    let [gate, done] = work.events[..] else {
+        unreachable!()
+    };
+    let (queue, other) = (work.queue(), work.queue());
+    let list = work.regular();
+    assert_eq!(With(done, &[gate]).barrier(list), SUCCESS);
+    assert_eq!(close(list), SUCCESS);
+    let fence = create_fence(other, &fence_desc(sys::ZE_FENCE_FLAG_SIGNALED)).unwrap();
+    for _ in 0..100 {
+        // Twice in one call is one submission.
+        assert_eq!(execute(queue, &mut [list, list], null_mut()), SUCCESS);
+        for queue in [queue, other] {
+            assert_eq!(execute(queue, &mut [list], null_mut()), IN_USE);
+        }
+        assert_eq!(execute(other, &mut [list], fence), IN_USE);
+        // What is refused leaves the fence as it was.
+        assert_eq!(fence_status(fence), SUCCESS);
+        assert_eq!(signal(gate), SUCCESS);
+        assert_eq!(sync(queue, FOREVER), SUCCESS);
+        assert_eq!(reset_event(gate), SUCCESS);
+        assert_eq!(reset_event(done), SUCCESS);
+        // Whoever sees what the list signals may execute it again at once.
+        assert_eq!(execute(other, &mut [list], null_mut()), SUCCESS);
+        assert_eq!(signal(gate), SUCCESS);
+        assert_eq!(wait(done, FOREVER), SUCCESS);
+        assert_eq!(execute(other, &mut [list], null_mut()), SUCCESS);
+        assert_eq!(sync(other, FOREVER), SUCCESS);
+        assert_eq!(reset_event(gate), SUCCESS);
+        assert_eq!(reset_event(done), SUCCESS);
+    }
+    assert_eq!(destroy_list(list), SUCCESS);
+    assert_eq!(destroy_fence(fence), SUCCESS);
+    for queue in [queue, other] {
+        assert_eq!(destroy_queue(queue), SUCCESS);
+    }
     work.end();
 }

@@ -430,3 +430,21 @@ fn arguments_are_checked() {
     assert_eq!(destroy_context(other), SUCCESS);
     assert!(gpu.end().is_empty());
 }
+
+#[test]
+fn copies_between_two_mappings_of_the_same_memory_overlap() {
+    let gpu = Gpu::new();
+    let memory = create(&gpu, 2 * PAGE).unwrap();
+    let start = reserve(&gpu, null(), 4 * PAGE).unwrap();
+    let at = |page: usize| start.wrapping_byte_add(page * PAGE);
+    assert_eq!(map(&gpu, start, 2 * PAGE, memory, 0, WRITE), SUCCESS);
+    assert_eq!(map(&gpu, at(2), PAGE, memory, PAGE, WRITE), SUCCESS);
+    assert_eq!(map(&gpu, at(3), PAGE, memory, 0, WRITE), SUCCESS);
+    assert_eq!(gpu.copy(at(3), start, PAGE), OVERLAPPING);
+    assert_eq!(gpu.copy(start, at(2), PAGE), SUCCESS);
+    assert_eq!(gpu.copy(start, at(2), PAGE + 1), OVERLAPPING);
+    assert_eq!(gpu.copy(at(3), at(1), PAGE), SUCCESS);
+    assert_eq!(unreserve(&gpu, start, 4 * PAGE), SUCCESS);
+    assert_eq!(destroy(&gpu, memory), SUCCESS);
+    assert!(gpu.end().is_empty());
+}

@@ -134,6 +134,7 @@ api! {
         required zeDeviceGetMemoryProperties: ze_pfnDeviceGetMemoryProperties_t = pfnGetMemoryProperties,
         required zeDeviceGetMemoryAccessProperties: ze_pfnDeviceGetMemoryAccessProperties_t = pfnGetMemoryAccessProperties,
         required zeDeviceGetCacheProperties: ze_pfnDeviceGetCacheProperties_t = pfnGetCacheProperties,
+        required zeDeviceGetImageProperties: ze_pfnDeviceGetImageProperties_t = pfnGetImageProperties,
         required zeDeviceGetExternalMemoryProperties: ze_pfnDeviceGetExternalMemoryProperties_t = pfnGetExternalMemoryProperties,
         required zeDeviceGetP2PProperties: ze_pfnDeviceGetP2PProperties_t = pfnGetP2PProperties,
         required zeDeviceCanAccessPeer: ze_pfnDeviceCanAccessPeer_t = pfnCanAccessPeer,

@@ -10,7 +10,7 @@ use crate::arguments::Outcome;
 use crate::doors::{Building, Opened};
 use crate::ipc::{Export, Ticket};
 use crate::registry::lock;
-use crate::system::Access;
+use crate::system::{Access, Piece};
 
 impl Heap {
     /// A handle for other processes of the allocation of a context that starts at an address; one
@@ -41,14 +41,20 @@ impl Heap {
         Ok(export.ticket())
     }
 
-    /// Takes one use of a handle back, if it is one of this heap. Memory that is open stays so.
-    pub(crate) fn put(&self, ticket: &Ticket) -> bool {
+    /// Takes one use of a handle back, if it is one of memory of that context in this heap. Memory
+    /// that is open stays so.
+    pub(crate) fn put(&self, ticket: &Ticket, context: usize) -> bool {
         let mut state = lock(&self.state);
+        let state = &mut *state;
         let Ok(offset) = usize::try_from(ticket.offset) else {
             return false;
         };
         let export = state.exports.get_mut(&offset);
         let Some(export) = export.filter(|export| export.uses > 0 && export.is(ticket)) else {
+            return false;
+        };
+        let allocation = state.live.get_mut(&offset);
+        let Some(allocation) = allocation.filter(|found| found.context == context) else {
             return false;
         };
         export.uses -= 1;
@@ -59,9 +65,7 @@ impl Heap {
         // Who has it open would not be seen later without the file of the export.
         if !export.is_open() {
             state.exports.remove(&offset);
-            if let Some(allocation) = state.live.get_mut(&offset) {
-                allocation.exported = false;
-            }
+            allocation.exported = false;
         }
         true
     }
@@ -117,16 +121,26 @@ impl Heap {
     /// Counts bytes that lie elsewhere as memory of this device, if there is room for them.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
         let mut state = lock(&self.state);
-        let used = state.used.checked_add(bytes);
-        let Some(used) = used.filter(|used| *used <= self.budget) else {
+        let fits = |state: &State| bytes <= self.budget.saturating_sub(state.used);
+        if !fits(&state) {
+            self.reclaim(&mut state);
+        }
+        if !fits(&state) {
             return false;
-        };
-        state.used = used;
+        }
+        state.used += bytes;
         true
     }
 
     pub(crate) fn unreserve(&self, bytes: usize) {
         lock(&self.state).used -= bytes;
+    }
+
+    /// Where in the file of the memory the bytes lie that the driver finds at an address.
+    pub(crate) fn piece(&self, working: usize, len: usize) -> Option<Piece> {
+        let (twin, file) = self.arena.hidden()?;
+        let at = working - twin.working(0).addr();
+        Some(Piece::new(file.identity().ok()?, at, 0, len))
     }
 
     pub(crate) fn is_host_accessible(&self) -> bool {

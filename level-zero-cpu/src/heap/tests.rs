@@ -98,3 +98,40 @@ fn an_alignment_that_no_address_has_is_told_from_exhaustion() {
     };
     assert_eq!(heap.allocate(&huge), Err(Refusal::Alignment));
 }
+
+#[test]
+fn a_blocking_free_ends_when_another_defers_it() {
+    let heap = Arc::new(Heap::new(Kind::Host, 1 << 20, &Config::new()).unwrap());
+    let address = heap.allocate(&request(100)).unwrap();
+    let pin = heap.pin(address, 100, 1).unwrap();
+    let waits = Arc::clone(&heap);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(waits.free(address, 1, FreePolicy::Wait)));
+    while lock(&heap.state).waiting == 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(heap.free(address, 1, FreePolicy::Defer), Ok(()));
+    let minute = std::time::Duration::from_secs(60);
+    assert_eq!(receiver.recv_timeout(minute), Ok(Err(NotFreed::Unknown)));
+    drop(pin);
+    assert_eq!(used(&heap), 0);
+}
+
+#[test]
+fn a_handle_opens_nothing_after_a_deferred_free() {
+    let heap = Arc::new(Heap::new(Kind::Device, 1 << 20, &Config::new()).unwrap());
+    let address = heap.allocate(&request(100)).unwrap();
+    let ticket = heap.export(address, 1).unwrap();
+    let opened = ticket.open().unwrap();
+    let pin = heap.pin(address, 100, 1).unwrap();
+    assert_eq!(heap.free(address, 1, FreePolicy::Defer), Ok(()));
+    assert!(ticket.open().is_err());
+    assert!(!heap.put(&ticket, 1));
+    drop(pin);
+    assert_ne!(used(&heap), 0);
+    drop(opened);
+    // The memory that came back counts as free for all that is asked for.
+    assert!(heap.reserve(1 << 20));
+    heap.unreserve(1 << 20);
+    assert_eq!(used(&heap), 0);
+}

@@ -315,3 +315,66 @@ fn long_chains_are_read_without_recursion() {
     }
     assert!(Module::parse(&words).is_ok());
 }
+
+/// What few words say of many must not be kept once for each of them.
+#[test]
+fn kernels_of_one_function_share_what_is_known_of_it() {
+    let mut words = module(&[]);
+    words[3] = u32::MAX;
+    let name: Vec<u32> = [10]
+        .into_iter()
+        .chain([0x4141_4141; 1000])
+        .chain([0])
+        .collect();
+    words.extend(instruction(op::NAME, &name));
+    for number in 0..20_000_u32 {
+        let text = format!("kernel{number:06}\0\0\0\0");
+        let text = text.as_bytes().as_chunks::<4>().0.iter();
+        let operands: Vec<u32> = [6, 5]
+            .into_iter()
+            .chain(text.map(|it| u32::from_le_bytes(*it)))
+            .collect();
+        words.extend(instruction(op::ENTRY_POINT, &operands));
+    }
+    words.extend(instruction(op::TYPE_VOID, &[1]));
+    words.extend(instruction(op::TYPE_INT, &[2, 32, 0]));
+    let types: Vec<u32> = [3, 1].into_iter().chain([2; 20_000]).collect();
+    words.extend(instruction(op::TYPE_FUNCTION, &types));
+    words.extend(instruction(op::FUNCTION, &[1, 5, 0, 3]));
+    for id in 10..20_010 {
+        words.extend(instruction(op::FUNCTION_PARAMETER, &[2, id]));
+    }
+    words.extend(instruction(op::FUNCTION_END, &[]));
+    let parsed = Module::parse(&words).unwrap();
+    assert_eq!(parsed.kernels.len(), 20_000);
+    let [first, second, ..] = &parsed.kernels[..] else {
+        unreachable!()
+    };
+    assert_eq!(first.arguments.len(), 20_000);
+    assert!(Arc::ptr_eq(&first.arguments, &second.arguments));
+}
+
+#[test]
+fn names_to_link_by_are_of_one_id_each() {
+    let linkage: (u16, &[u32]) = (op::DECORATE, &[9, 41, 0x41, 0]);
+    let group: (u16, &[u32]) = (op::GROUP_DECORATE, &[9, 10, 11]);
+    assert_eq!(
+        problem(&[linkage, group]),
+        "a group of ids has one name to be linked by"
+    );
+}
+
+#[test]
+fn constants_are_numbers_or_booleans() {
+    let int: (u16, &[u32]) = (op::TYPE_INT, &[1, 64, 0]);
+    let many: (u16, &[u32]) = (op::CONSTANT, &[1, 2, 0, 1 << 20]);
+    let array: (u16, &[u32]) = (op::TYPE_ARRAY, &[3, 1, 2]);
+    let kind = "a constant has a type of another kind";
+    // One whose value would take petabytes.
+    for code in [op::CONSTANT, op::SPEC_CONSTANT, op::SPEC_CONSTANT_TRUE] {
+        assert_eq!(problem(&[int, many, array, (code, &[3, 4, 0])]), kind);
+    }
+    assert_eq!(problem(&[int, (op::SPEC_CONSTANT_TRUE, &[1, 4])]), kind);
+    let boolean: (u16, &[u32]) = (op::TYPE_BOOL, &[5]);
+    assert_eq!(problem(&[boolean, (op::SPEC_CONSTANT, &[5, 4, 1])]), kind);
+}

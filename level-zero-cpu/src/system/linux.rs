@@ -95,14 +95,26 @@ impl File {
         std::os::fd::IntoRawFd::into_raw_fd(self.0)
     }
 
-    /// Another descriptor of what a number of this process stands for.
+    /// Another descriptor of what a number of this process stands for, if that is a file as
+    /// [`is_fixed`](Self::is_fixed) tells.
+    ///
+    /// Of any other none is made, not even for a moment: its closing would end the locks that the
+    /// program has on that file, as POSIX has it.
     pub(crate) fn duplicate(fd: i32) -> io::Result<Self> {
+        if !is_fixed(fd) {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         // SAFETY: a number that is no open descriptor is an error.
         descriptor(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) }.into()).map(Self)
     }
 
-    /// A descriptor of another process.
+    /// A descriptor that this driver made in another process; of other files none is fetched, for
+    /// the reason given at [`duplicate`](Self::duplicate).
     pub(crate) fn of_process(pid: i32, fd: i32) -> io::Result<Self> {
+        let link = std::fs::read_link(format!("/proc/{pid}/fd/{fd}"))?;
+        if !link.to_string_lossy().starts_with("/memfd:level-zero-cpu") {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
         // SAFETY: numbers only.
         let process = descriptor(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
         let process = process.as_raw_fd();
@@ -135,15 +147,7 @@ impl File {
     /// Whether it is a file in memory that never gets shorter, so that a mapping of it always has
     /// its pages, and that can be written to.
     pub(crate) fn is_fixed(&self) -> bool {
-        // SAFETY: the file is open.
-        let seals = unsafe { libc::fcntl(self.raw(), libc::F_GET_SEALS) };
-        // SAFETY: as above.
-        let mode = unsafe { libc::fcntl(self.raw(), libc::F_GETFL) };
-        seals >= 0
-            && seals & libc::F_SEAL_SHRINK != 0
-            && seals & (libc::F_SEAL_WRITE | libc::F_SEAL_FUTURE_WRITE) == 0
-            && mode >= 0
-            && mode & libc::O_ACCMODE == libc::O_RDWR
+        is_fixed(self.raw())
     }
 
     /// Whether it is the memory of a device, in which many allocations lie.
@@ -219,6 +223,41 @@ impl File {
     }
 }
 
+/// As [`File::is_fixed`], for any number.
+fn is_fixed(fd: i32) -> bool {
+    // SAFETY: a number that is no open descriptor is an error.
+    let seals = unsafe { libc::fcntl(fd, libc::F_GET_SEALS) };
+    // SAFETY: as above.
+    let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+    seals >= 0
+        && seals & libc::F_SEAL_SHRINK != 0
+        && seals & (libc::F_SEAL_WRITE | libc::F_SEAL_FUTURE_WRITE) == 0
+        && mode >= 0
+        && mode & libc::O_ACCMODE == libc::O_RDWR
+        && has_small_pages(fd)
+}
+
+/// Whether a file in memory gets its pages when they are touched: huge ones may all be taken then,
+/// and the system ends the process.
+fn has_small_pages(fd: i32) -> bool {
+    let mut system = std::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: there is room for the result; a number that is no open descriptor is an error.
+    if unsafe { libc::fstatfs(fd, system.as_mut_ptr()) } != 0 {
+        return false;
+    }
+    // SAFETY: filled by the call, which succeeded.
+    let system = unsafe { system.assume_init() };
+    system.f_type == libc::TMPFS_MAGIC
+}
+
+/// Whether an error says that there are no descriptors, mappings or memory left.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM)
+    )
+}
+
 /// Addresses without access, where the system likes.
 pub(crate) fn reserve(len: usize) -> io::Result<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
@@ -235,7 +274,7 @@ pub(crate) fn reserve_at(address: usize, len: usize) -> io::Result<usize> {
     let got = mapped(unsafe { libc::mmap(wanted, len, libc::PROT_NONE, flags, -1, 0) })?;
     if got != address {
         // SAFETY: just mapped, by a kernel that takes the address for a hint only.
-        unsafe { unmap(got, len) };
+        let _: io::Result<()> = unsafe { unmap(got, len) };
         return Err(io::ErrorKind::AddrInUse.into());
     }
     Ok(got)
@@ -283,12 +322,16 @@ pub(crate) unsafe fn map_nothing(address: usize, len: usize) -> io::Result<()> {
     mapped(unsafe { libc::mmap(address, len, libc::PROT_NONE, flags, -1, 0) }).map(drop)
 }
 
+/// # Errors
+///
+/// The system may have too many mappings to split one more. All is still mapped then.
+///
 /// # Safety
 ///
 /// The range is the caller's own mapping, and is used no more.
-pub(crate) unsafe fn unmap(address: usize, len: usize) {
+pub(crate) unsafe fn unmap(address: usize, len: usize) -> io::Result<()> {
     // SAFETY: as the caller says.
-    unsafe { libc::munmap(with_exposed_provenance_mut(address), len) };
+    check(unsafe { libc::munmap(with_exposed_provenance_mut(address), len) })
 }
 
 /// # Safety

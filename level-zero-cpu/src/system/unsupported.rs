@@ -85,6 +85,10 @@ impl File {
     }
 }
 
+pub(crate) fn is_exhaustion(_: &io::Error) -> bool {
+    false
+}
+
 pub(crate) fn page() -> usize {
     4096
 }
@@ -105,7 +109,9 @@ pub(crate) unsafe fn map_nothing(_: usize, _: usize) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) unsafe fn unmap(_: usize, _: usize) {}
+pub(crate) unsafe fn unmap(_: usize, _: usize) -> io::Result<()> {
+    unsupported()
+}
 
 pub(crate) unsafe fn protect(_: usize, _: usize, _: Access) -> io::Result<()> {
     unsupported()

@@ -72,8 +72,12 @@ static void everything(void)
     ze_image_desc_t image = { .stype = ZE_STRUCTURE_TYPE_IMAGE_DESC, .width = 1 };
     ze_image_handle_t handle;
     IS(zeImageCreate(gpu.context, gpu.device, &image, &handle), ZE_RESULT_ERROR_UNSUPPORTED_FEATURE);
-    ze_device_image_properties_t images = { .stype = ZE_STRUCTURE_TYPE_DEVICE_IMAGE_PROPERTIES };
-    IS(zeDeviceGetImageProperties(gpu.device, &images), ZE_RESULT_ERROR_UNSUPPORTED_FEATURE);
+    ze_device_image_properties_t images = { .stype = ZE_STRUCTURE_TYPE_DEVICE_IMAGE_PROPERTIES,
+                                            .maxImageDims1D = 1,
+                                            .maxSamplers = 1,
+                                            .maxWriteImageArgs = 1 };
+    OK(zeDeviceGetImageProperties(gpu.device, &images));
+    CHECK(images.maxImageDims1D == 0 && images.maxSamplers == 0 && images.maxWriteImageArgs == 0);
 
     close_gpu(&gpu);
     IS(zeContextDestroy(gpu.context), ZE_RESULT_ERROR_INVALID_ARGUMENT);

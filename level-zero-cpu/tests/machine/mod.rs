@@ -25,8 +25,8 @@ pub(crate) fn library() -> PathBuf {
     })
 }
 
-/// Whether a sanitizer is built into the library. Then no program can load it: those that have the
-/// sanitizer too keep it to themselves.
+/// Whether a sanitizer is built into the library. Then only programs can load it that have the
+/// sanitizer too, and export it.
 pub(crate) fn is_sanitized() -> bool {
     static FOUND: OnceLock<bool> = OnceLock::new();
     *FOUND.get_or_init(|| {
@@ -79,8 +79,8 @@ fn obstacle() -> Option<(&'static str, String)> {
     static FOUND: OnceLock<Option<(&'static str, String)>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         if is_sanitized() {
-            let text = "a library with a sanitizer cannot be loaded";
-            return Some(("loader", text.to_owned()));
+            let text = "a C program cannot load a library with a sanitizer";
+            return Some(("headers", text.to_owned()));
         }
         let scratch = Scratch::new("obstacle");
         let compile = |source: &str, library: &[&str]| {
