@@ -309,6 +309,7 @@ pub(crate) unsafe extern "C" fn query_timestamps(
         event,
         |event| {
             event.pool.context.device(device)?;
+            not_null(count)?;
             event.pool.check_timed()?;
             let state = event.state.lock();
             let available = usize::from(state.signalled);

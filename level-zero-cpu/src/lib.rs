@@ -81,6 +81,8 @@
 //!   free of anything but the start of a live allocation of that context.
 //! - `INVALID_ARGUMENT` for a transfer with an end that is neither wholly in one live allocation of
 //!   the list's context nor wholly outside of all memory of this driver.
+//! - `INVALID_ARGUMENT` for a command on a list that is closed, and for executing one that is not;
+//!   `INVALID_COMMAND_LIST_TYPE` for closing or resetting an immediate list.
 //! - `OVERLAPPING_REGIONS` also for plain copies, and where the two ends are one memory at two
 //!   addresses: mapped twice, or opened in the process that it came from.
 //! - `INVALID_SIZE` for a fill whose pattern is no power of two, too large, or no divisor of the

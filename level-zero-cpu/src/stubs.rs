@@ -58,3 +58,33 @@ stubs!(A B C D E);
 stubs!(A B C D E F);
 stubs!(A B C D E F G);
 stubs!(A B C D E F G I);
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::{Config, Instance};
+
+    #[test]
+    fn a_child_looks_nothing_up() {
+        // Kept, for a child knows that it is one where there is an instance.
+        let _instance = Instance::new(Config::new()).unwrap();
+        assert_eq!(
+            unsupported::<0>(0),
+            sys::ZE_RESULT_ERROR_INVALID_NULL_HANDLE
+        );
+        if cfg!(tsan) {
+            return;
+        }
+        // SAFETY: the child makes one call, which takes no lock, and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let lost = unsupported::<0>(0) == sys::ZE_RESULT_ERROR_DEVICE_LOST;
+            // SAFETY: ends the process.
+            unsafe { libc::_exit(i32::from(!lost)) };
+        }
+        let mut status = 1;
+        // SAFETY: room for the status.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+    }
+}

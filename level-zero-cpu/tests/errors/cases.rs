@@ -134,6 +134,7 @@ pub(crate) const CASES: &[Case] = cases! {
     [EventCreate] ENUMERATION: |a, _| a.event_desc.wait = 8;
     [EventCreate] ARGUMENT: |a, _| a.event_desc.index = 0;
     [EventCreate] ARGUMENT: |a, _| a.event_desc.index = 8;
+    [EventQueryTimestampsExp] NULL_POINTER: |a, w| (a.event, a.out) = (w.hidden, false);
     // Executions.
     [EXECUTE] NULL_POINTER: |a, _| a.lists = None;
     [EXECUTE] NULL_HANDLE: |a, w| a.lists = Some([w.closed, null_mut()]);
