@@ -20,6 +20,7 @@ pub(crate) struct Fence {
     state: Watched<State>,
 }
 
+#[derive(Default)]
 struct State {
     signalled: bool,
     /// Counts signals, so that a thread which waits does not miss one that is reset at once.
@@ -27,6 +28,28 @@ struct State {
     destroyed: bool,
     /// Executions that will signal it.
     pending: usize,
+    /// Whether one of them has ended while others were pending.
+    done: bool,
+}
+
+impl State {
+    /// For an execution that will signal it; whether it was signalled before.
+    fn claim(&mut self) -> bool {
+        self.done &= self.pending > 0;
+        self.pending += 1;
+        std::mem::replace(&mut self.signalled, false)
+    }
+
+    /// For an execution that has ended (`done`), or that is not to be after all; then with what it
+    /// was before.
+    fn release(&mut self, done: bool) {
+        self.pending -= 1;
+        self.done |= done;
+        if self.done && self.pending == 0 {
+            self.signalled = true;
+            self.signals += 1;
+        }
+    }
 }
 
 impl Fence {
@@ -76,8 +99,7 @@ impl FenceUse {
         if state.destroyed {
             return Err(sys::ZE_RESULT_ERROR_INVALID_SYNCHRONIZATION_OBJECT);
         }
-        let before = std::mem::replace(&mut state.signalled, false);
-        state.pending += 1;
+        let before = state.claim();
         drop(state);
         Ok(Self {
             fence: Arc::clone(fence),
@@ -94,11 +116,7 @@ impl FenceUse {
 impl Drop for FenceUse {
     fn drop(&mut self) {
         let mut state = self.fence.state.lock();
-        state.pending -= 1;
-        if self.before && state.pending == 0 {
-            state.signalled = true;
-            state.signals += 1;
-        }
+        state.release(self.before);
         drop(state);
         self.fence.state.wake();
     }
@@ -142,9 +160,7 @@ pub(crate) unsafe extern "C" fn create(
                 handle,
                 state: Watched::new(State {
                     signalled: desc.flags & sys::ZE_FENCE_FLAG_SIGNALED != 0,
-                    signals: 0,
-                    destroyed: false,
-                    pending: 0,
+                    ..State::default()
                 }),
             });
             // SAFETY: as above.
@@ -194,4 +210,37 @@ pub(crate) unsafe extern "C" fn reset(fence: ze_fence_handle_t) -> ze_result_t {
             Ok(())
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::State;
+
+    #[test]
+    fn the_last_of_several_executions_signals_whatever_became_of_the_others() {
+        for last_is_done in [true, false] {
+            let mut fence = State::default();
+            let first = fence.claim();
+            let second = fence.claim();
+            assert!(!first && !second);
+            fence.release(true);
+            assert!(!fence.signalled);
+            fence.release(last_is_done || second);
+            assert!(fence.signalled && fence.signals == 1);
+        }
+    }
+
+    #[test]
+    fn an_execution_that_is_refused_leaves_the_fence_as_it_was() {
+        for before in [true, false] {
+            let mut fence = State {
+                signalled: before,
+                ..State::default()
+            };
+            let claim = fence.claim();
+            assert!(!fence.signalled);
+            fence.release(claim);
+            assert_eq!(fence.signalled, before);
+        }
+    }
 }
