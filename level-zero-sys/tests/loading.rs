@@ -336,9 +336,11 @@ fn every_call_is_read_from_its_own_entry() {
         );
     }
     for call in in_tables {
-        let is_left_out = ["Image", "Sampler", "Fabric"]
-            .iter()
-            .any(|part| call.contains(part));
+        // That there are none is said by limits of 0.
+        let is_left_out = call != "zeDeviceGetImageProperties"
+            && ["Image", "Sampler", "Fabric"]
+                .iter()
+                .any(|part| call.contains(part));
         assert_ne!(known.contains(&call.as_str()), is_left_out, "{call}");
     }
 }
