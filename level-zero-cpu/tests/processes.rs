@@ -127,7 +127,7 @@ fn the_environment_sets_the_global_instance_up() {
 fn a_forked_child_has_no_device() {
     if part().is_none() {
         let test = "a_forked_child_has_no_device";
-        assert!(cfg!(tsan) || child(test, "x", &[]).success());
+        assert!(cfg!(any(asan, tsan)) || child(test, "x", &[]).success());
         return;
     }
     let gpu = Gpu::new();
@@ -176,7 +176,7 @@ fn a_forked_child_has_no_device() {
 fn a_forked_child_that_drops_its_copy_changes_nothing() {
     if part().is_none() {
         let test = "a_forked_child_that_drops_its_copy_changes_nothing";
-        assert!(cfg!(tsan) || child(test, "x", &[]).success());
+        assert!(cfg!(any(asan, tsan)) || child(test, "x", &[]).success());
         return;
     }
     let instance = Instance::new(Config::new()).unwrap();
@@ -251,7 +251,7 @@ fn a_process_without_mappings_left_gets_errors_and_works_on() {
     if part().is_none() {
         let test = "a_process_without_mappings_left_gets_errors_and_works_on";
         // The sanitizers need mappings of their own.
-        assert!(cfg!(tsan) || child(test, "x", &[]).success());
+        assert!(cfg!(any(asan, tsan)) || child(test, "x", &[]).success());
         return;
     }
     let limit = std::fs::read_to_string("/proc/sys/vm/max_map_count").unwrap();
