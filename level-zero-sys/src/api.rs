@@ -270,7 +270,7 @@ api! {
     ; later {
         /// `zeInitDrivers`, from 1.10
         zeInitDrivers: ze_pfnInitDrivers_t,
-        /// `zeCommandListHostSynchronize`, from 1.9
+        /// `zeCommandListHostSynchronize`, from 1.6
         zeCommandListHostSynchronize: ze_pfnCommandListHostSynchronize_t,
         /// `zeMemPutIpcHandle`, from 1.6
         zeMemPutIpcHandle: ze_pfnMemPutIpcHandle_t,
