@@ -71,7 +71,10 @@ pub use device::{
 pub use driver::{Driver, Extension, Version};
 pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
-pub use queue::{Queue, Source, Target};
+pub use queue::{
+    Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
+    SharedMemory, Source, Target,
+};
 pub use raw::context::MemoryUse;
 
 pub use level_zero_sys as sys;

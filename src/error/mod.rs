@@ -212,6 +212,57 @@ pub enum Error {
         /// The buffer's number of elements.
         len: usize,
     },
+    /// A region does not fit an end of its copy.
+    #[error(
+        "the region does not fit the {end}: {what} is {value}, above its {of} of {limit} (all in \
+         elements, rows or slices): make the region smaller or correct the layout"
+    )]
+    BadRegion {
+        /// Which end.
+        end: &'static str,
+        /// What of the region is too large.
+        what: &'static str,
+        /// The number that is too large; `usize::MAX` for all that do not fit the address space.
+        value: usize,
+        /// What of the end it is above.
+        of: &'static str,
+        /// The number that it may be at most.
+        limit: usize,
+    },
+    /// The device has no queue group of that ordinal, or one that cannot copy.
+    #[error(
+        "{device} has no queue group of ordinal {ordinal} that copies: it has {count} groups, \
+         counted from 0; `ZeDevice::queue_groups` lists them"
+    )]
+    BadQueueGroup {
+        /// The ordinal that was asked for.
+        ordinal: u32,
+        /// How many groups the device has.
+        count: usize,
+        /// The device's name.
+        device: String,
+    },
+    /// The queue group has no queue of that index.
+    #[error(
+        "there is no queue of index {index} in queue group {ordinal}: it has {count}, counted from 0"
+    )]
+    BadQueueIndex {
+        /// The index that was asked for.
+        index: u32,
+        /// The ordinal of the group.
+        ordinal: u32,
+        /// How many queues it has.
+        count: u32,
+    },
+    /// The device has no queue that runs kernels.
+    #[error(
+        "{device} has no queue that runs kernels: take another device, or Engine::Any for queues \
+         that copy"
+    )]
+    NoComputeQueue {
+        /// The device's name.
+        device: String,
+    },
     /// A buffer cannot be seen as elements of another type.
     #[error(
         "{bytes} bytes at {address:#x} cannot be seen as elements of {element_size} bytes aligned \
@@ -293,7 +344,8 @@ impl Error {
             Self::TooLarge { .. }
             | Self::UnsupportedSize { .. }
             | Self::FreePolicyUnsupported { .. }
-            | Self::MissingCall { .. } => ErrorKind::NotSupported,
+            | Self::MissingCall { .. }
+            | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
             Self::BadSetting { .. }
             | Self::SizeOverflow { .. }
             | Self::BadAlignment { .. }
@@ -303,6 +355,9 @@ impl Error {
             | Self::WrongContext { .. }
             | Self::LengthMismatch { .. }
             | Self::OutOfBounds { .. }
+            | Self::BadRegion { .. }
+            | Self::BadQueueGroup { .. }
+            | Self::BadQueueIndex { .. }
             | Self::Cast { .. } => ErrorKind::InvalidArgument,
         }
     }

@@ -20,6 +20,22 @@ pub struct ImmediateList {
     list: Mutex<ListHandle>,
 }
 
+/// Which queue of a device a list is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Engine {
+    pub(crate) ordinal: u32,
+    /// `None` where the driver may choose.
+    pub(crate) index: Option<u32>,
+    pub(crate) priority: sys::ze_command_queue_priority_t,
+}
+
+/// The pitches of one end of a region, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pitches {
+    pub(crate) row: u32,
+    pub(crate) slice: u32,
+}
+
 impl ImmediateList {
     /// Makes a list on a device of the context, in the queue group of that ordinal.
     pub(crate) fn new(
@@ -27,11 +43,30 @@ impl ImmediateList {
         device: DeviceHandle,
         group: u32,
     ) -> Result<Self> {
+        let engine = Engine {
+            ordinal: group,
+            index: None,
+            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        Self::on_engine(context, device, engine)
+    }
+
+    /// Makes a list on a device of the context, for a queue that the device has.
+    pub(crate) fn on_engine(
+        context: &Arc<ContextInner>,
+        device: DeviceHandle,
+        engine: Engine,
+    ) -> Result<Self> {
         let desc = sys::ze_command_queue_desc_t {
             stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
-            ordinal: group,
+            ordinal: engine.ordinal,
+            index: engine.index.unwrap_or(0),
+            // Without it the driver may spread the work over the group's queues.
+            flags: engine
+                .index
+                .map_or(0, |_| sys::ZE_COMMAND_QUEUE_FLAG_EXPLICIT_ONLY),
             mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+            priority: engine.priority,
             ..Default::default()
         };
         let mut raw = core::ptr::null_mut();
@@ -130,6 +165,80 @@ impl ImmediateList {
                     0,
                     core::ptr::null_mut(),
                 )
+            }
+        })
+    }
+
+    /// Copies `width` bytes of each of `height` rows of `depth` slices and waits: of two ends that
+    /// begin at the pointers and have rows and slices at the pitches. None of the three is 0.
+    ///
+    /// # Safety
+    ///
+    /// As of [`copy`](ImmediateList::copy), for all the rows of both ends. Rows of the target must
+    /// not overlap each other.
+    pub(crate) unsafe fn copy_region(
+        &self,
+        (target, to): (*mut c_void, Pitches),
+        (source, from): (*const c_void, Pitches),
+        [width, height, depth]: [u32; 3],
+    ) -> Result<()> {
+        let region = sys::ze_copy_region_t {
+            width,
+            height,
+            depth,
+            ..Default::default()
+        };
+        self.append("zeCommandListAppendMemoryCopyRegion", |api, list| {
+            // SAFETY: the list is live and locked; the region outlives the call, and is the same
+            // for both ends; the rows are the caller's to vouch for; no events are named.
+            unsafe {
+                (api.zeCommandListAppendMemoryCopyRegion)(
+                    list,
+                    target,
+                    &raw const region,
+                    to.row,
+                    to.slice,
+                    source,
+                    &raw const region,
+                    from.row,
+                    from.slice,
+                    core::ptr::null_mut(),
+                    0,
+                    core::ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// Hints that the device will use `bytes` bytes soon.
+    ///
+    /// # Safety
+    ///
+    /// The range must lie in live shared memory of the context that the list's device reaches.
+    pub(crate) unsafe fn prefetch(&self, range: *const c_void, bytes: usize) -> Result<()> {
+        self.append("zeCommandListAppendMemoryPrefetch", |api, list| {
+            // SAFETY: the list is live and locked; the range is the caller's to vouch for.
+            unsafe { (api.zeCommandListAppendMemoryPrefetch)(list, range, bytes) }
+        })
+    }
+
+    /// Hints how a device will use `bytes` bytes.
+    ///
+    /// # Safety
+    ///
+    /// As of [`prefetch`](ImmediateList::prefetch); `device` must be the list's.
+    pub(crate) unsafe fn advise(
+        &self,
+        device: DeviceHandle,
+        range: *const c_void,
+        bytes: usize,
+        advice: sys::ze_memory_advice_t,
+    ) -> Result<()> {
+        self.append("zeCommandListAppendMemAdvise", |api, list| {
+            // SAFETY: the list is live and locked; the range and the device are the caller's to
+            // vouch for.
+            unsafe {
+                (api.zeCommandListAppendMemAdvise)(list, device.as_raw(), range, bytes, advice)
             }
         })
     }
