@@ -305,7 +305,6 @@ impl Context {
     }
 
     /// A queue on a device of the context with other settings.
-    #[must_use]
     pub fn queue_builder(&self, device: &ZeDevice) -> QueueBuilder {
         QueueBuilder::new(self, device)
     }

@@ -69,7 +69,7 @@ pub use device::{
     QueueGroupFlags, ZeDevice,
 };
 pub use driver::{Driver, Extension, Version};
-pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use error::{Error, ErrorKind, FreeError, RegionBound, Result, ResultCode, Returned};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,

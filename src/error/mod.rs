@@ -214,19 +214,17 @@ pub enum Error {
     },
     /// A region does not fit an end of its copy.
     #[error(
-        "the region does not fit the {end}: {what} is {value}, above its {of} of {limit} (all in \
-         elements, rows or slices): make the region smaller or correct the layout"
+        "the region does not fit the {end}: {}; make it smaller or correct the layout",
+        bound.exceeded(*value, *limit)
     )]
     BadRegion {
         /// Which end.
         end: &'static str,
-        /// What of the region is too large.
-        what: &'static str,
-        /// The number that is too large; `usize::MAX` for all that do not fit the address space.
+        /// What of the end the region is beyond.
+        bound: RegionBound,
+        /// Where the region ends; `usize::MAX` where that does not fit the address space.
         value: usize,
-        /// What of the end it is above.
-        of: &'static str,
-        /// The number that it may be at most.
+        /// Where it may end at most.
         limit: usize,
     },
     /// The device has no queue group of that ordinal, or one that cannot copy.
@@ -311,6 +309,38 @@ pub enum Error {
         /// What it did.
         what: String,
     },
+}
+
+/// What keeps a region inside an end of its copy; in [`Error::BadRegion`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegionBound {
+    /// Rows end at the row pitch, in elements.
+    RowPitch,
+    /// The layout has so many slices.
+    Slices,
+    /// The rows of a slice end at the slice pitch, in elements.
+    SlicePitch,
+    /// The end has so many elements.
+    Len,
+}
+
+impl RegionBound {
+    fn exceeded(self, value: usize, limit: usize) -> String {
+        match self {
+            Self::RowPitch => {
+                format!("its rows end at element {value}, beyond the row pitch of {limit}")
+            }
+            Self::Slices => format!(
+                "it needs {value} slices and the layout has {limit} (`Layout::slices` has as many \
+                 as fit)"
+            ),
+            Self::SlicePitch => format!(
+                "the rows of a slice end at element {value}, beyond the slice pitch of {limit}"
+            ),
+            Self::Len => format!("it needs {value} elements and there are {limit}"),
+        }
+    }
 }
 
 /// How many bytes of a request are there to align.
@@ -482,6 +512,6 @@ mod tests {
 
     #[test]
     fn an_error_is_small_enough_to_return_by_value() {
-        assert!(size_of::<Error>() <= 72, "{}", size_of::<Error>());
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
     }
 }

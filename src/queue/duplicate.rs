@@ -5,6 +5,7 @@ use crate::area::sealed::{Inside, RawArea};
 use crate::area::{Area, DeviceMemFlags, FreePolicy, HostMemFlags, RuntimeAlign};
 use crate::buffer::{Element, Fits, ZeBuffer};
 use crate::context::Context;
+use crate::device::ZeDevice;
 use crate::error::Result;
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
@@ -27,16 +28,10 @@ struct Beside<P> {
 impl<P: Placement> Beside<P> {
     fn new(context: &Context, allocation: Option<&Allocation>, bytes: usize) -> Result<Self> {
         let device = allocation.and_then(Allocation::device);
-        let of_context = || {
-            context
-                .devices()
-                .iter()
-                .map(|device| device.max_alloc_size())
-        };
         let max_alloc_size = device
             .and_then(|device| context.device_of(device.as_raw()))
             .map(|device| device.max_alloc_size())
-            .or_else(|| of_context().min())
+            .or_else(|| context.devices().iter().map(ZeDevice::max_alloc_size).min())
             .unwrap_or(u64::MAX);
         let is_host = P::KIND == PlacementKind::Host;
         Ok(Self {
@@ -66,6 +61,7 @@ impl<P: Placement> Beside<P> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Placement> RawArea for Beside<P> {
     fn allocate(&self, _: Inside, bytes: usize, align: usize) -> Result<(NonNull<u8>, Allocation)> {
         let ledger = self.context.ledger(P::KIND);
@@ -77,6 +73,7 @@ impl<P: Placement> RawArea for Beside<P> {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<P: Placement> Area for Beside<P> {
     type Placement = P;
     type Align = RuntimeAlign;

@@ -1,6 +1,6 @@
 //! Where a region of rows and slices lies in memory, and which calls copy it.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, RegionBound, Result};
 use crate::raw::list::Pitches;
 
 /// How many elements a region has: in a row, rows, slices.
@@ -112,15 +112,14 @@ impl Layout {
     /// Where a region of that extent, which is not empty, lies among `len` elements of `size`
     /// bytes.
     fn resolve(&self, end: &'static str, extent: Extent, len: usize, size: usize) -> Result<Side> {
-        let within = |what, value, of, limit| {
+        let within = |bound, value, limit| {
             if value <= limit {
                 return Ok(());
             }
             Err(Error::BadRegion {
                 end,
-                what,
+                bound,
                 value,
-                of,
                 limit,
             })
         };
@@ -130,13 +129,13 @@ impl Layout {
         let right = x.saturating_add(extent.width);
         let bottom = y.saturating_add(extent.height);
         let back = z.saturating_add(extent.depth);
-        within("the end of its rows", right, "row pitch", self.row_pitch)?;
+        within(RegionBound::RowPitch, right, self.row_pitch)?;
         match self.slice_pitch {
-            None => within("the end of its slices", back, "number of slices", 1)?,
+            None => within(RegionBound::Slices, back, 1)?,
             Some(_) if back == 1 => {}
             Some(pitch) => {
                 let rows = self.row_pitch.saturating_mul(bottom);
-                within("the end of the rows of a slice", rows, "slice pitch", pitch)?;
+                within(RegionBound::SlicePitch, rows, pitch)?;
             }
         }
         let at = |x: usize, y: usize, z: usize| {
@@ -147,7 +146,7 @@ impl Layout {
                 .saturating_add(x)
         };
         let last = at(right, bottom - 1, back - 1);
-        within("its end", last, "length", len)?;
+        within(RegionBound::Len, last, len)?;
         // All that is used of these lies before the last element; what is not used may be anything.
         let bytes = |elements: usize| elements.saturating_mul(size);
         Ok(Side {
@@ -479,8 +478,8 @@ mod tests {
     #[cfg(target_pointer_width = "64")]
     fn a_call_counts_no_byte_beyond_32_bits() {
         const GIB: usize = 1 << 30;
-        // Rows of 4 KiB: 16 GiB in slices of 2 GiB; slices of 8 GiB; rows of 5 GiB apart.
-        let slices = Layout::slices(1024, GIB / 2048);
+        // Rows of 4 KiB in slices of 2 GiB with gaps, and of 8 GiB; rows 5 GiB apart.
+        let slices = Layout::rows(1024).slice_pitch(GIB / 2 + 1024);
         let large = Layout::slices(1024, GIB / 512);
         let far = Layout::rows(5 * GIB / 4);
         for (layout, extent) in [
