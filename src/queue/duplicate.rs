@@ -1,90 +1,85 @@
 //! Copies of buffers in buffers of their own.
 
 use super::{DriverMemory, Queue, Source};
-use crate::area::sealed::{Inside, RawArea};
-use crate::area::{Area, DeviceMemFlags, FreePolicy, HostMemFlags, RuntimeAlign};
-use crate::buffer::{Element, Fits, ZeBuffer};
+use crate::area::{Area, DeviceMemFlags, FreePolicy, HostMemFlags};
+use crate::buffer::{Element, Fits, RawParts, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::Result;
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
-use crate::raw::list::ImmediateList;
-use core::marker::PhantomData;
-use core::ptr::NonNull;
-use std::sync::Arc;
+use crate::raw::handle::Handle;
+use core::mem::MaybeUninit;
+use core::ptr::{null_mut, without_provenance_mut};
 
 /// The alignment of areas where nothing is said.
 const ALIGN: usize = 64;
 
-/// Where a copy of a buffer goes: to its placement and device.
-struct Beside<P> {
-    context: Context,
-    recipe: Recipe,
-    align: RuntimeAlign,
-    placement: PhantomData<P>,
-}
-
-impl<P: Placement> Beside<P> {
-    fn new(context: &Context, allocation: Option<&Allocation>, bytes: usize) -> Result<Self> {
-        let device = allocation.and_then(Allocation::device);
-        let max_alloc_size = device
-            .and_then(|device| context.device_of(device.as_raw()))
-            .map(|device| device.max_alloc_size())
-            .or_else(|| context.devices().iter().map(ZeDevice::max_alloc_size).min())
-            .unwrap_or(u64::MAX);
-        let is_host = P::KIND == PlacementKind::Host;
-        Ok(Self {
-            context: context.clone(),
-            recipe: Recipe {
-                device,
-                ordinal: 0,
-                device_flags: if is_host {
-                    DeviceMemFlags::empty()
-                } else {
-                    DeviceMemFlags::BIAS_CACHED
-                },
-                host_flags: if is_host {
-                    HostMemFlags::BIAS_CACHED
-                } else {
-                    HostMemFlags::empty()
-                },
-                // What was allocated without the limit is copied without it.
-                relaxed: bytes as u64 > max_alloc_size,
-                policy: FreePolicy::Immediate,
-                max_alloc_size,
-                refused: None,
-            },
-            align: RuntimeAlign::new(ALIGN)?,
-            placement: PhantomData,
-        })
+/// What areas say of their allocations where nothing is said, for as many bytes in the placement and
+/// on the device of an allocation of the context.
+fn recipe<P: Placement>(
+    context: &Context,
+    allocation: Option<&Allocation>,
+    bytes: usize,
+) -> Recipe {
+    let device = allocation.and_then(Allocation::device);
+    let max_alloc_size = device
+        .and_then(|device| context.device_of(device.as_raw()))
+        .map(|device| device.max_alloc_size())
+        .or_else(|| context.devices().iter().map(ZeDevice::max_alloc_size).min())
+        .unwrap_or(u64::MAX);
+    let (device_flags, host_flags) = match P::KIND {
+        PlacementKind::Host => (DeviceMemFlags::empty(), HostMemFlags::BIAS_CACHED),
+        PlacementKind::Device | PlacementKind::Shared => {
+            (DeviceMemFlags::BIAS_CACHED, HostMemFlags::empty())
+        }
+    };
+    Recipe {
+        device,
+        ordinal: 0,
+        device_flags,
+        host_flags,
+        // What was allocated without the limit is copied without it.
+        relaxed: bytes as u64 > max_alloc_size,
+        policy: FreePolicy::Immediate,
+        max_alloc_size,
+        refused: None,
     }
 }
 
-#[diagnostic::do_not_recommend]
-impl<P: Placement> RawArea for Beside<P> {
-    fn allocate(&self, _: Inside, bytes: usize, align: usize) -> Result<(NonNull<u8>, Allocation)> {
-        let ledger = self.context.ledger(P::KIND);
-        allocate::<P>(ledger, &self.recipe, bytes, align.max(ALIGN))
+/// A buffer of `len` elements, of at most `isize::MAX` bytes, beside an allocation of the context.
+fn beside<T: Element, P: Placement>(
+    context: &Context,
+    allocation: Option<&Allocation>,
+    len: usize,
+) -> Result<ZeBuffer<MaybeUninit<T>, P>> {
+    let align = ALIGN.max(align_of::<T>());
+    let mut parts = RawParts {
+        pointer: without_provenance_mut(align),
+        len,
+        base: null_mut(),
+        bytes: 0,
+        device: null_mut(),
+        policy: FreePolicy::Immediate,
+    };
+    let bytes = len * size_of::<T>();
+    if bytes > 0 {
+        let recipe = recipe::<P>(context, allocation, bytes);
+        let (start, fresh) = allocate::<P>(context.ledger(P::KIND), &recipe, bytes, align)?;
+        let (base, bytes, policy) = fresh.into_raw();
+        parts = RawParts {
+            pointer: start.as_ptr().cast(),
+            len,
+            base: base.as_ptr().cast(),
+            bytes,
+            device: recipe.device.map_or(null_mut(), Handle::as_raw),
+            policy,
+        };
     }
-
-    fn upload_list(&self, _: Inside) -> Result<Arc<ImmediateList>> {
-        self.context.upload_list(self.context.first_device()?)
-    }
-}
-
-#[diagnostic::do_not_recommend]
-impl<P: Placement> Area for Beside<P> {
-    type Placement = P;
-    type Align = RuntimeAlign;
-
-    fn context(&self) -> &Context {
-        &self.context
-    }
-
-    fn alignment(&self) -> RuntimeAlign {
-        self.align
-    }
+    // SAFETY: the parts are those of a fresh allocation of this context and placement, which is
+    // nobody else's, aligned and large enough for the elements, which may have any bytes; or there
+    // are no elements, the pointer is aligned and not null, and there is no allocation.
+    Ok(unsafe { ZeBuffer::from_raw_parts(context, parts) })
 }
 
 impl Queue {
@@ -118,11 +113,11 @@ impl Queue {
     where
         M: DriverMemory<Element: Element>,
     {
+        let () = Fits::<M::Element>::SIZE;
         let end = source.end();
         self.check_context("clone", "source", end.allocation)?;
-        let bytes = end.len * size_of::<M::Element>();
-        let beside = Beside::<M::Placement>::new(&self.context, end.allocation, bytes)?;
-        beside.mmap_copy(self, source)
+        let fresh = beside::<M::Element, M::Placement>(&self.context, end.allocation, end.len)?;
+        Ok(self.init(fresh, source)?)
     }
 
     /// Copies a buffer, a view or a slice of the host to a buffer of its own in `area`, and waits:
