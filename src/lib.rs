@@ -58,6 +58,9 @@ mod queue;
 #[allow(unsafe_code, reason = "calls the driver")]
 mod raw;
 
+#[allow(unsafe_code, reason = "hands lent memory to the driver")]
+mod scope;
+
 pub use area::{
     Align, Alignment, Area, DeviceArea, DeviceMemFlags, FreePolicy, HostArea, HostMemFlags,
     RuntimeAlign,
@@ -73,6 +76,10 @@ pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{Queue, Source, Target};
 pub use raw::context::MemoryUse;
+pub use scope::{
+    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
+    LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
+};
 
 pub use level_zero_sys as sys;
 
