@@ -52,6 +52,8 @@ mod device;
 #[allow(unsafe_code, reason = "loads libraries")]
 mod driver;
 mod error;
+#[allow(unsafe_code, reason = "owns what the driver works on")]
+mod pending;
 mod placement;
 #[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
 mod queue;
@@ -73,6 +75,7 @@ pub use device::{
 };
 pub use driver::{Driver, Extension, Version};
 pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use pending::{OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{Queue, Source, Target};
 pub use raw::context::MemoryUse;

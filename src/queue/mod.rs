@@ -2,6 +2,7 @@
 
 mod ends;
 mod lane;
+mod reach;
 
 pub(crate) use ends::sealed;
 pub use ends::{Source, Target};
@@ -10,6 +11,7 @@ use crate::buffer::{Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::{Error, Result, Returned};
+use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
 use crate::raw::allocation::Allocation;
 use crate::raw::list::{CommandList, ImmediateList, ListDesc};
@@ -48,6 +50,7 @@ pub struct Queue {
     list: Arc<ImmediateList>,
     /// Made when first needed.
     asynchronous: Arc<OnceLock<CommandList>>,
+    waiter: Arc<Waiter>,
     device: ZeDevice,
     pub(crate) max_fill_pattern: usize,
 }
@@ -71,6 +74,7 @@ impl Queue {
                 group.ordinal,
             )?),
             asynchronous: Arc::new(OnceLock::new()),
+            waiter: Arc::default(),
             context: context.clone(),
             device: device.clone(),
             max_fill_pattern: group.max_fill_pattern,
@@ -90,6 +94,11 @@ impl Queue {
         let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
         // Where two threads came here at once, the first one's is taken.
         Ok(self.asynchronous.get_or_init(|| list))
+    }
+
+    /// Who waits for what is awaited.
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
     }
 
     /// Whether the two are clones of each other.

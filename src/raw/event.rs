@@ -75,6 +75,11 @@ impl Events {
         Ok(first)
     }
 
+    /// Takes an event back that was not used.
+    pub(crate) fn put_back(&self, event: Event, kind: EventKind) {
+        lock(self.free(kind)).push(event);
+    }
+
     /// Takes an event back that no list uses any more. One that cannot be reset is destroyed.
     pub(crate) fn give_back(&self, event: Event, kind: EventKind) {
         if event.reset().is_ok() {

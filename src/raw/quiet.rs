@@ -21,7 +21,7 @@ const POLL: Duration = Duration::from_micros(200);
 pub(crate) struct Exiting;
 
 /// What a failed call means for a wait.
-enum Failure {
+pub(crate) enum Failure {
     /// Nothing runs on the device any more.
     Lost(Error),
     Exiting,
@@ -109,4 +109,15 @@ fn give_up(error: &Error) -> ! {
          ({error}); ending the process, since going on would corrupt memory"
     );
     std::process::abort()
+}
+
+/// Stops this thread for good: the process is ending, and what was lent must stay so until then.
+///
+/// The thread that ends the process does not come here: when the driver is barred to it, the scopes
+/// that it had open are below `exit` on its stack.
+#[cold]
+pub(crate) fn halt() -> ! {
+    loop {
+        std::thread::park();
+    }
 }

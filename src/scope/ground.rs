@@ -9,7 +9,7 @@ use crate::queue::sealed::End;
 use crate::raw::event::{Event, EventKind};
 use crate::raw::handle::EventHandle;
 use crate::raw::list::Locked;
-use crate::raw::quiet::{Exiting, quiesce};
+use crate::raw::quiet::{Exiting, halt, quiesce};
 use core::any::Any;
 use core::cell::RefCell;
 use std::sync::Arc;
@@ -125,30 +125,9 @@ impl Ground {
         what: &'static str,
         end: &End<'_, T>,
     ) -> Result<()> {
-        let Some(allocation) = end.allocation else {
-            if end.len > 0 && self.context.is_of_driver(end.pointer)? {
-                return Err(Error::SliceOfBuffer { operation, what });
-            }
-            return Ok(());
-        };
-        if !self.context.is(allocation.context()) {
-            return Err(Error::WrongContext { operation, what });
-        }
-        let state = self.state.borrow();
-        let own = state.lines[line].queue.device();
-        match allocation.device() {
-            Some(device) if device != own.handle() => {
-                match self.context.device_of(device.as_raw()) {
-                    Some(device) if device.root() != own.root() => Err(Error::WrongDevice {
-                        operation,
-                        what,
-                        device: device.name().to_owned(),
-                    }),
-                    _ => Ok(()),
-                }
-            }
-            _ => Ok(()),
-        }
+        self.state.borrow().lines[line]
+            .queue
+            .check_reach(operation, what, end)
     }
 
     /// The longest pattern that fills of a line can have.
@@ -354,16 +333,5 @@ impl Ground {
             }
             Err(Exiting) => halt(),
         }
-    }
-}
-
-/// Stops this thread for good: the process is ending, and what was lent must stay so until then.
-///
-/// The thread that ends the process never comes here: when the driver is barred to it, the scopes
-/// that it had open are below `exit` on its stack.
-#[cold]
-fn halt() -> ! {
-    loop {
-        std::thread::park();
     }
 }
