@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
 use crate::queue::{Queue, QueueBuilder};
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
+use crate::raw::event::Events;
 use crate::raw::list::ImmediateList;
 use crate::raw::lock::lock;
 use core::ffi::c_void;
@@ -46,6 +47,7 @@ struct ContextShared {
     ledgers: [Arc<Ledger>; 3],
     /// Lists by device, made when first needed, through which areas fill device memory.
     uploads: Mutex<Vec<(ZeDevice, Arc<ImmediateList>)>>,
+    events: Events,
 }
 
 /// Settings of a [`Context`].
@@ -122,8 +124,9 @@ impl ContextBuilder {
                     ledger(PlacementKind::Host),
                 ],
                 driver,
-                inner,
                 uploads: Mutex::new(Vec::new()),
+                events: Events::new(&inner),
+                inner,
             }),
         })
     }
@@ -477,6 +480,11 @@ impl Context {
         let list = Arc::new(ImmediateList::new(self.inner(), device.handle(), group)?);
         uploads.push((device.clone(), Arc::clone(&list)));
         Ok(list)
+    }
+
+    /// Events for work that is waited for.
+    pub(crate) fn events(&self) -> &Events {
+        &self.shared.events
     }
 
     pub(crate) fn is(&self, other: &Arc<ContextInner>) -> bool {

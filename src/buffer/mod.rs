@@ -9,6 +9,7 @@ mod view;
 
 pub(crate) use element::Fits;
 pub use element::{Element, Upload};
+pub(crate) use view::resolve;
 pub use view::{ZeSlice, ZeSliceMut};
 
 use crate::area::FreePolicy;

@@ -4,9 +4,9 @@ use super::Queue;
 use crate::context::Context;
 use crate::device::{QueueGroup, QueueGroupFlags, ZeDevice};
 use crate::error::{Error, Result};
-use crate::raw::list::{self, ImmediateList};
+use crate::raw::list::{ImmediateList, ListDesc};
 use level_zero_sys as sys;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What a queue is to work with.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -37,6 +37,16 @@ pub enum Priority {
     /// More than others.
     #[doc(alias = "ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_HIGH")]
     High,
+}
+
+impl Priority {
+    pub(super) const fn raw(self) -> sys::ze_command_queue_priority_t {
+        match self {
+            Self::Low => sys::ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_LOW,
+            Self::Normal => sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+            Self::High => sys::ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_HIGH,
+        }
+    }
 }
 
 /// How work that a scope enqueues is carried out. What a [`Queue`] does outside of scopes is
@@ -146,19 +156,19 @@ impl QueueBuilder {
     pub fn build(self) -> Result<Queue> {
         self.context.check_device(&self.device)?;
         let group = self.group()?;
-        let engine = list::Engine {
+        let desc = ListDesc {
             ordinal: group.ordinal,
             index: self.index,
-            priority: match self.priority {
-                Priority::Low => sys::ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_LOW,
-                Priority::Normal => sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
-                Priority::High => sys::ZE_COMMAND_QUEUE_PRIORITY_PRIORITY_HIGH,
-            },
+            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            priority: self.priority.raw(),
         };
-        let list = ImmediateList::on_engine(self.context.inner(), self.device.handle(), engine)?;
+        let list = ImmediateList::with(self.context.inner(), self.device.handle(), desc)?;
         Ok(Queue {
             list: Arc::new(list),
+            asynchronous: Arc::new(OnceLock::new()),
+            waiter: Arc::default(),
             group: group.clone(),
+            index: self.index,
             context: self.context,
             device: self.device,
             priority: self.priority,

@@ -9,9 +9,9 @@ const SEED: usize = 1 << 16;
 /// How a range is filled with a pattern: the first bytes come from the host, and each step copies
 /// what is there to what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Doubling {
+pub(crate) struct Doubling {
     /// How many bytes come from the host: at least one pattern, and whole ones.
-    pub(super) seed: usize,
+    pub(crate) seed: usize,
     /// How many bytes there are.
     bytes: usize,
 }
@@ -19,14 +19,14 @@ pub(super) struct Doubling {
 /// A copy of the first `bytes` bytes to `offset`, which is not below `bytes`: the two do not overlap.
 /// It needs what the steps before it have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) offset: usize,
-    pub(super) bytes: usize,
+pub(crate) struct Step {
+    pub(crate) offset: usize,
+    pub(crate) bytes: usize,
 }
 
 impl Doubling {
     /// For a pattern and a range of that many bytes, both above 0; the pattern divides the range.
-    pub(super) fn new(pattern: usize, bytes: usize) -> Self {
+    pub(crate) fn new(pattern: usize, bytes: usize) -> Self {
         debug_assert!(pattern > 0 && bytes > 0 && bytes.is_multiple_of(pattern));
         let patterns = (SEED / pattern).clamp(1, bytes / pattern);
         Self {
@@ -35,7 +35,7 @@ impl Doubling {
         }
     }
 
-    pub(super) fn steps(self) -> impl Iterator<Item = Step> {
+    pub(crate) fn steps(self) -> impl Iterator<Item = Step> {
         let end = self.bytes;
         let next = move |offset: usize| Step {
             offset,

@@ -104,7 +104,7 @@ impl Queue {
         let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
         // SAFETY: the range is live shared memory of this context, borrowed for the call; the list
         // is of the device that it is on.
-        unsafe { list.prefetch(hint.range, hint.bytes) }
+        unsafe { list.lock().prefetch(hint.range, hint.bytes) }
     }
 
     /// Hints how the device will use the memory.
@@ -129,7 +129,10 @@ impl Queue {
         };
         // SAFETY: the range is live shared memory of this context, borrowed for the call; list and
         // device are of the device that it is on, or of a part or the whole of that.
-        unsafe { list.advise(device, hint.range, hint.bytes, advice.raw()) }
+        unsafe {
+            list.lock()
+                .advise(device, hint.range, hint.bytes, advice.raw())
+        }
     }
 
     /// What a hint is for; `None` for no elements.

@@ -3,10 +3,11 @@
 mod builder;
 mod duplicate;
 mod ends;
-mod fill;
+pub(crate) mod fill;
 mod hint;
 mod lane;
 mod layout;
+mod reach;
 mod region;
 
 pub use builder::{Engine, Priority, QueueBuilder, QueueMode};
@@ -19,13 +20,15 @@ use crate::buffer::{Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::{QueueGroup, QueueGroupFlags, ZeDevice};
 use crate::error::{Error, Result, Returned};
+use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
 use crate::raw::allocation::Allocation;
-use crate::raw::list::ImmediateList;
+use crate::raw::list::{CommandList, ImmediateList, ListDesc};
 use core::fmt;
 use core::mem::MaybeUninit;
+use level_zero_sys as sys;
 use sealed::{End, RawSource, RawTarget};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// An in-order queue on a device. What it does is complete when the call returns.
 ///
@@ -52,8 +55,12 @@ use std::sync::Arc;
 pub struct Queue {
     context: Context,
     list: Arc<ImmediateList>,
+    /// Made when first needed.
+    asynchronous: Arc<OnceLock<CommandList>>,
+    waiter: Arc<Waiter>,
     device: ZeDevice,
     group: QueueGroup,
+    index: Option<u32>,
     priority: Priority,
     mode: QueueMode,
 }
@@ -74,6 +81,35 @@ impl Queue {
     #[must_use]
     pub fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// The list for work that is not waited for by the call that enqueues it.
+    pub(crate) fn asynchronous(&self) -> Result<&CommandList> {
+        if let Some(list) = self.asynchronous.get() {
+            return Ok(list);
+        }
+        let desc = ListDesc {
+            ordinal: self.group.ordinal,
+            index: self.index,
+            mode: match self.mode {
+                QueueMode::Asynchronous => sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
+                QueueMode::Synchronous => sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            },
+            priority: self.priority.raw(),
+        };
+        let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
+        // Where two threads came here at once, the first one's is taken.
+        Ok(self.asynchronous.get_or_init(|| list))
+    }
+
+    /// Who waits for what is awaited.
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
+
+    /// Whether the two are clones of each other.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.list, &other.list)
     }
 
     /// The device that the queue works on.

@@ -154,7 +154,10 @@ unsafe fn enqueue(
             // SAFETY: as above.
             let source = unsafe { source.add(part.source.offset) };
             // SAFETY: the part's rows are rows of the region, which the caller vouches for.
-            unsafe { list.copy_region((target.cast(), to), (source.cast(), from), shape) }?;
+            unsafe {
+                list.lock()
+                    .copy_region((target.cast(), to), (source.cast(), from), shape, None)
+            }?;
             continue;
         }
         for (from, to) in part.rows() {

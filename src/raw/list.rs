@@ -1,31 +1,42 @@
-//! An immediate command list: work that is done when the call returns.
+//! Immediate command lists.
 
 use crate::error::{Error, Result};
 use crate::raw::context::ContextInner;
 use crate::raw::exit;
-use crate::raw::handle::{DeviceHandle, Handle, ListHandle};
+use crate::raw::handle::{DeviceHandle, EventHandle, Handle, ListHandle};
 use crate::raw::lock::lock;
 use core::ffi::c_void;
 use level_zero_sys as sys;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An in-order, synchronous immediate command list behind a lock.
+/// An immediate command list behind a lock.
 ///
-/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
-/// ones.
+/// The specification promises no order between the operations of a list: what needs another one done
+/// has a barrier before it.
 #[derive(Debug)]
-pub struct ImmediateList {
+pub(crate) struct CommandList {
     context: Arc<ContextInner>,
     /// One thread at a time uses the list, as the specification asks.
-    list: Mutex<ListHandle>,
+    state: Mutex<State>,
 }
 
-/// Which queue of a device a list is for.
+#[derive(Debug)]
+struct State {
+    handle: ListHandle,
+    /// How many operations were appended.
+    appended: u64,
+    /// How many had been when the last barrier was.
+    fenced: u64,
+}
+
+/// How a list is made.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Engine {
+pub(crate) struct ListDesc {
+    /// The queue group.
     pub(crate) ordinal: u32,
-    /// `None` where the driver may choose.
+    /// Which queue of the group; `None` where the driver may choose.
     pub(crate) index: Option<u32>,
+    pub(crate) mode: sys::ze_command_queue_mode_t,
     pub(crate) priority: sys::ze_command_queue_priority_t,
 }
 
@@ -36,37 +47,29 @@ pub(crate) struct Pitches {
     pub(crate) slice: u32,
 }
 
-impl ImmediateList {
-    /// Makes a list on a device of the context, in the queue group of that ordinal.
+/// A list that its caller alone uses for as long as this lives.
+pub(crate) struct Locked<'a> {
+    context: &'a ContextInner,
+    state: MutexGuard<'a, State>,
+}
+
+impl CommandList {
+    /// Makes a list on a device of the context.
     pub(crate) fn new(
         context: &Arc<ContextInner>,
         device: DeviceHandle,
-        group: u32,
-    ) -> Result<Self> {
-        let engine = Engine {
-            ordinal: group,
-            index: None,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
-        };
-        Self::on_engine(context, device, engine)
-    }
-
-    /// Makes a list on a device of the context, for a queue that the device has.
-    pub(crate) fn on_engine(
-        context: &Arc<ContextInner>,
-        device: DeviceHandle,
-        engine: Engine,
+        desc: ListDesc,
     ) -> Result<Self> {
         let desc = sys::ze_command_queue_desc_t {
             stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
-            ordinal: engine.ordinal,
-            index: engine.index.unwrap_or(0),
+            ordinal: desc.ordinal,
+            index: desc.index.unwrap_or(0),
             // Without it the driver may spread the work over the group's queues.
-            flags: engine
+            flags: desc
                 .index
                 .map_or(0, |_| sys::ZE_COMMAND_QUEUE_FLAG_EXPLICIT_ONLY),
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            priority: engine.priority,
+            mode: desc.mode,
+            priority: desc.priority,
             ..Default::default()
         };
         let mut raw = core::ptr::null_mut();
@@ -85,51 +88,112 @@ impl ImmediateList {
                 }
             })?;
         exit::watch();
-        let list = Handle::new(raw).ok_or_else(|| Error::DriverFault {
+        let handle = Handle::new(raw).ok_or_else(|| Error::DriverFault {
             call: "zeCommandListCreateImmediate",
             what: "gave a null list".into(),
         })?;
         Ok(Self {
             context: Arc::clone(context),
-            list: Mutex::new(list),
+            state: Mutex::new(State {
+                handle,
+                appended: 0,
+                fenced: 0,
+            }),
         })
     }
 
-    /// Runs an append call with the list locked.
-    fn append(
-        &self,
+    /// Waits for the list's turn.
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked {
+            context: &self.context,
+            // A panic while the lock is held cannot leave the handle in disorder.
+            state: lock(&self.state),
+        }
+    }
+
+    /// Waits for everything on the list, where the driver has a call for that.
+    pub(crate) fn synchronize(&self) -> Result<()> {
+        const CALL: &str = "zeCommandListHostSynchronize";
+        let driver = self.context.driver();
+        let api = driver.enter(CALL)?;
+        let synchronize = driver.optional(CALL, api.zeCommandListHostSynchronize)?;
+        drop(api);
+        let list = self.lock().state.handle;
+        driver.call(CALL, |_| {
+            // SAFETY: the list is live.
+            unsafe { synchronize(list.as_raw(), u64::MAX) }
+        })
+    }
+}
+
+impl Drop for CommandList {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let list = state.handle;
+        let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
+            // SAFETY: the list is live, this value owns it, and all work on it is done: whoever
+            // appends to it keeps it until that is so.
+            unsafe { (api.zeCommandListDestroy)(list.as_raw()) }
+        });
+        if let Err(error) = destroyed
+            && !matches!(error, Error::Exiting { .. })
+        {
+            tracing::error!(%error, "a command list could not be destroyed");
+        }
+    }
+}
+
+/// An event to signal after an operation, as the driver takes it.
+fn raw(signal: Option<EventHandle>) -> sys::ze_event_handle_t {
+    signal.map_or(core::ptr::null_mut(), Handle::as_raw)
+}
+
+impl Locked<'_> {
+    /// How many operations were appended up to now: the number of the last one.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.state.appended
+    }
+
+    /// Runs an append call.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
         call: &'static str,
         append: impl FnOnce(&sys::Api, sys::ze_command_list_handle_t) -> sys::ze_result_t,
     ) -> Result<()> {
-        // A panic while the lock is held cannot leave the handle in disorder.
-        let list = lock(&self.list);
-        self.context
-            .driver()
-            .call(call, |api| append(api, list.as_raw()))
+        // Also where it fails: what a failed call has left behind is not known.
+        self.state.appended += 1;
+        let list = self.state.handle.as_raw();
+        self.context.driver().call(call, |api| append(api, list))
     }
 
-    /// Copies `bytes` bytes and waits.
+    /// Copies `bytes` bytes.
     ///
     /// # Safety
     ///
-    /// Both ranges must be live memory of the context or of the host, not overlapping, the target
-    /// exclusively the caller's and nobody writing the source.
+    /// Until the operation is done, both ranges must be live memory of the context or of the host,
+    /// not overlapping, the target exclusively the caller's and nobody writing the source; and
+    /// the event must live.
+    #[inline]
     pub(crate) unsafe fn copy(
-        &self,
+        &mut self,
         target: *mut c_void,
         source: *const c_void,
         bytes: usize,
+        signal: Option<EventHandle>,
     ) -> Result<()> {
         self.append("zeCommandListAppendMemoryCopy", |api, list| {
-            // SAFETY: the list is live and locked; the ranges are the caller's to vouch for; no
-            // events are named.
+            // SAFETY: the list is live and locked; the ranges and the event are the caller's to
+            // vouch for.
             unsafe {
                 (api.zeCommandListAppendMemoryCopy)(
                     list,
                     target,
                     source,
                     bytes,
-                    core::ptr::null_mut(),
+                    raw(signal),
                     0,
                     core::ptr::null_mut(),
                 )
@@ -137,23 +201,26 @@ impl ImmediateList {
         })
     }
 
-    /// Fills `bytes` bytes with a repeated pattern and waits.
+    /// Fills `bytes` bytes with a repeated pattern.
     ///
     /// The pattern's length is a power of two, not above the queue group's limit, and divides
     /// `bytes`.
     ///
     /// # Safety
     ///
-    /// The range must be live memory of the context that is exclusively the caller's.
+    /// Until the operation is done, the range must be live memory of the context that is exclusively
+    /// the caller's, and the pattern and the event must live.
+    #[inline]
     pub(crate) unsafe fn fill(
-        &self,
+        &mut self,
         target: *mut c_void,
         pattern: &[u8],
         bytes: usize,
+        signal: Option<EventHandle>,
     ) -> Result<()> {
         self.append("zeCommandListAppendMemoryFill", |api, list| {
-            // SAFETY: the list is live and locked; the pattern outlives the call, which has done
-            // the work when it returns; the range is the caller's to vouch for; no events.
+            // SAFETY: the list is live and locked; range, pattern and event are the caller's to
+            // vouch for.
             unsafe {
                 (api.zeCommandListAppendMemoryFill)(
                     list,
@@ -161,7 +228,7 @@ impl ImmediateList {
                     pattern.as_ptr().cast(),
                     pattern.len(),
                     bytes,
-                    core::ptr::null_mut(),
+                    raw(signal),
                     0,
                     core::ptr::null_mut(),
                 )
@@ -169,18 +236,19 @@ impl ImmediateList {
         })
     }
 
-    /// Copies `width` bytes of each of `height` rows of `depth` slices and waits: of two ends that
-    /// begin at the pointers and have rows and slices at the pitches. None of the three is 0.
+    /// Copies `width` bytes of each of `height` rows of `depth` slices: of two ends that begin at the
+    /// pointers and have rows and slices at the pitches. None of the three is 0.
     ///
     /// # Safety
     ///
-    /// As of [`copy`](ImmediateList::copy), for all the rows of both ends. Rows of the target must
-    /// not overlap each other.
+    /// As of [`copy`](Locked::copy), for all the rows of both ends. Rows of the target must not
+    /// overlap each other.
     pub(crate) unsafe fn copy_region(
-        &self,
+        &mut self,
         (target, to): (*mut c_void, Pitches),
         (source, from): (*const c_void, Pitches),
         [width, height, depth]: [u32; 3],
+        signal: Option<EventHandle>,
     ) -> Result<()> {
         let region = sys::ze_copy_region_t {
             width,
@@ -189,8 +257,8 @@ impl ImmediateList {
             ..Default::default()
         };
         self.append("zeCommandListAppendMemoryCopyRegion", |api, list| {
-            // SAFETY: the list is live and locked; the region outlives the call, and is the same
-            // for both ends; the rows are the caller's to vouch for; no events are named.
+            // SAFETY: the list is live and locked; the region outlives the call, which reads it,
+            // and is the same for both ends; the rows and the event are the caller's to vouch for.
             unsafe {
                 (api.zeCommandListAppendMemoryCopyRegion)(
                     list,
@@ -202,7 +270,7 @@ impl ImmediateList {
                     &raw const region,
                     from.row,
                     from.slice,
-                    core::ptr::null_mut(),
+                    raw(signal),
                     0,
                     core::ptr::null_mut(),
                 )
@@ -214,8 +282,9 @@ impl ImmediateList {
     ///
     /// # Safety
     ///
-    /// The range must lie in live shared memory of the context that the list's device reaches.
-    pub(crate) unsafe fn prefetch(&self, range: *const c_void, bytes: usize) -> Result<()> {
+    /// Until the operation is done, the range must lie in live shared memory of the context that the
+    /// list's device reaches.
+    pub(crate) unsafe fn prefetch(&mut self, range: *const c_void, bytes: usize) -> Result<()> {
         self.append("zeCommandListAppendMemoryPrefetch", |api, list| {
             // SAFETY: the list is live and locked; the range is the caller's to vouch for.
             unsafe { (api.zeCommandListAppendMemoryPrefetch)(list, range, bytes) }
@@ -226,9 +295,9 @@ impl ImmediateList {
     ///
     /// # Safety
     ///
-    /// As of [`prefetch`](ImmediateList::prefetch); `device` must be the list's.
+    /// As of [`prefetch`](Locked::prefetch); `device` must be the list's.
     pub(crate) unsafe fn advise(
-        &self,
+        &mut self,
         device: DeviceHandle,
         range: *const c_void,
         bytes: usize,
@@ -243,34 +312,114 @@ impl ImmediateList {
         })
     }
 
-    /// Waits for everything enqueued before, and makes its writes visible.
-    pub(crate) fn barrier(&self) -> Result<()> {
+    /// Makes what follows wait for everything before, and for the events; then signals.
+    pub(crate) fn barrier(
+        &mut self,
+        signal: Option<EventHandle>,
+        waits: &[sys::ze_event_handle_t],
+    ) -> Result<()> {
+        let before = self.state.appended;
+        let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+        let list = if waits.is_empty() {
+            core::ptr::null_mut()
+        } else {
+            waits.as_ptr().cast_mut()
+        };
+        let waits = list;
         self.append("zeCommandListAppendBarrier", |api, list| {
-            // SAFETY: the list is live and locked; no events are named.
-            unsafe {
-                (api.zeCommandListAppendBarrier)(
-                    list,
-                    core::ptr::null_mut(),
-                    0,
-                    core::ptr::null_mut(),
-                )
-            }
-        })
+            // SAFETY: the list is live and locked; events are live until what waits for them is
+            // done, since their owners wait for the list; there are as many as is said.
+            unsafe { (api.zeCommandListAppendBarrier)(list, raw(signal), count, waits) }
+        })?;
+        self.state.fenced = before;
+        Ok(())
+    }
+
+    /// Makes what follows wait for the operation of that number, unless a barrier did already.
+    #[inline]
+    pub(crate) fn after(&mut self, position: u64) -> Result<()> {
+        if position <= self.state.fenced {
+            return Ok(());
+        }
+        self.barrier(None, &[])
     }
 }
 
-impl Drop for ImmediateList {
-    fn drop(&mut self) {
-        let list = *self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
-            // SAFETY: the list is live, this value owns it, and all work on it is done: every
-            // append has waited.
-            unsafe { (api.zeCommandListDestroy)(list.as_raw()) }
-        });
-        if let Err(error) = destroyed
-            && !matches!(error, Error::Exiting { .. })
-        {
-            tracing::error!(%error, "a command list could not be destroyed");
-        }
+/// A synchronous immediate command list: work is done when the call returns.
+///
+/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
+/// ones.
+#[derive(Debug)]
+pub struct ImmediateList(CommandList);
+
+impl ImmediateList {
+    /// Makes a list on a device of the context, in the queue group of that ordinal.
+    pub(crate) fn new(
+        context: &Arc<ContextInner>,
+        device: DeviceHandle,
+        group: u32,
+    ) -> Result<Self> {
+        let desc = ListDesc {
+            ordinal: group,
+            index: None,
+            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        Self::with(context, device, desc)
+    }
+
+    /// Makes a list on a device of the context, in a queue that the device has; the mode is
+    /// synchronous whatever is said.
+    pub(crate) fn with(
+        context: &Arc<ContextInner>,
+        device: DeviceHandle,
+        desc: ListDesc,
+    ) -> Result<Self> {
+        let desc = ListDesc {
+            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            ..desc
+        };
+        CommandList::new(context, device, desc).map(Self)
+    }
+
+    /// Waits for the list's turn.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        self.0.lock()
+    }
+
+    /// Copies `bytes` bytes and waits.
+    ///
+    /// # Safety
+    ///
+    /// Both ranges must be live memory of the context or of the host, not overlapping, the target
+    /// exclusively the caller's and nobody writing the source.
+    pub(crate) unsafe fn copy(
+        &self,
+        target: *mut c_void,
+        source: *const c_void,
+        bytes: usize,
+    ) -> Result<()> {
+        // SAFETY: as the caller vouches; the operation is done when the call returns.
+        unsafe { self.lock().copy(target, source, bytes, None) }
+    }
+
+    /// Fills `bytes` bytes with a repeated pattern and waits.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Locked::fill`]; the operation is done when the call returns.
+    pub(crate) unsafe fn fill(
+        &self,
+        target: *mut c_void,
+        pattern: &[u8],
+        bytes: usize,
+    ) -> Result<()> {
+        // SAFETY: as the caller vouches; the operation is done when the call returns.
+        unsafe { self.lock().fill(target, pattern, bytes, None) }
+    }
+
+    /// Waits for everything enqueued before, and makes its writes visible.
+    pub(crate) fn barrier(&self) -> Result<()> {
+        self.lock().barrier(None, &[])
     }
 }
