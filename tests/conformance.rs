@@ -38,6 +38,10 @@ mod memory_errors;
 mod process;
 #[path = "conformance/queries.rs"]
 mod queries;
+#[path = "conformance/queues.rs"]
+mod queues;
+#[path = "conformance/regions.rs"]
+mod regions;
 #[path = "conformance/sizes.rs"]
 mod sizes;
 #[path = "conformance/spy.rs"]
@@ -111,6 +115,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         lifetimes::PROMISES,
         exit::PROMISES,
         devices::PROMISES,
+        queues::PROMISES,
+        regions::PROMISES,
     ]
     .into_iter()
     .flatten()
