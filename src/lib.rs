@@ -52,6 +52,8 @@ mod device;
 #[allow(unsafe_code, reason = "loads libraries")]
 mod driver;
 mod error;
+#[allow(unsafe_code, reason = "makes kernels, and hands them borrowed memory")]
+mod kernel;
 mod placement;
 #[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
 mod queue;
@@ -70,6 +72,10 @@ pub use device::{
 };
 pub use driver::{Driver, Extension, Version};
 pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use kernel::{
+    Arg, Args, Atomic, Dimensions, Grid, GridProblem, In, InOut, Kernel, KernelProperties, Launch,
+    Local, LocalMemory, Module, ModuleBuilder, Now, Nullable, Out, Parameter, Signature, local,
+};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{Queue, Source, Target};
 pub use raw::context::MemoryUse;

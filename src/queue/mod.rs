@@ -2,6 +2,7 @@
 
 mod ends;
 mod lane;
+mod launch;
 
 pub(crate) use ends::sealed;
 pub use ends::{Source, Target};

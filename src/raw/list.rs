@@ -61,7 +61,7 @@ impl ImmediateList {
     }
 
     /// Runs an append call with the list locked.
-    fn append(
+    pub(crate) fn append(
         &self,
         call: &'static str,
         append: impl FnOnce(&sys::Api, sys::ze_command_list_handle_t) -> sys::ze_result_t,
