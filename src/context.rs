@@ -4,6 +4,7 @@ use crate::area::{DeviceArea, HostArea};
 use crate::device::ZeDevice;
 use crate::driver::Driver;
 use crate::error::{Error, Result};
+use crate::kernel::ModuleBuilder;
 use crate::placement::PlacementKind;
 use crate::queue::{Queue, QueueBuilder};
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
@@ -312,6 +313,14 @@ impl Context {
         QueueBuilder::new(self, device)
     }
 
+    /// Starts a module of kernels for a device of the context.
+    ///
+    /// A device that is not in the context is refused when the module is made.
+    #[doc(alias = "zeModuleCreate")]
+    pub fn module(&self, device: &ZeDevice) -> ModuleBuilder {
+        ModuleBuilder::new(self, device)
+    }
+
     /// What is live, by placement. Cheap: a few loads.
     #[must_use]
     pub fn memory(&self) -> MemoryReport {
@@ -415,6 +424,20 @@ impl Context {
             .flat_map(|device| core::iter::once(device).chain(device.sub_devices()))
             .find(|device| device.as_raw() == handle)
             .cloned()
+    }
+
+    /// A device as messages tell it from others of the same name.
+    pub(crate) fn label(&self, device: &ZeDevice) -> String {
+        let devices = self.driver().devices();
+        let root = devices.iter().position(|root| device.is_of(root));
+        let Some(root) = root else {
+            return device.name().to_owned();
+        };
+        let parts = devices[root].sub_devices();
+        match parts.iter().position(|part| part == device) {
+            Some(part) => format!("part {part} of device {root} ({})", device.name()),
+            None => format!("device {root} ({})", device.name()),
+        }
     }
 
     /// The context's handle, for calls that this library does not make. It is valid for as long as

@@ -52,6 +52,8 @@ mod device;
 #[allow(unsafe_code, reason = "loads libraries")]
 mod driver;
 mod error;
+#[allow(unsafe_code, reason = "makes kernels, and hands them borrowed memory")]
+mod kernel;
 #[allow(unsafe_code, reason = "owns what the driver works on")]
 mod pending;
 mod placement;
@@ -75,7 +77,11 @@ pub use device::{
 };
 pub use driver::{Driver, Extension, Version};
 pub use error::{Error, ErrorKind, FreeError, RegionBound, Result, ResultCode, Returned};
-pub use pending::{OwnedSource, OwnedTarget, Pending};
+pub use kernel::{
+    Arg, Args, Atomic, Dimensions, Grid, GridProblem, In, InOut, Kernel, KernelProperties, Launch,
+    Local, LocalMemory, Module, ModuleBuilder, Now, Nullable, Out, Parameter, Signature, local,
+};
+pub use pending::{Owned, OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
@@ -83,8 +89,8 @@ pub use queue::{
 };
 pub use raw::context::MemoryUse;
 pub use scope::{
-    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
-    LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
+    HostReach, InScope, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice,
+    LentSliceMut, LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
 };
 
 pub use level_zero_sys as sys;

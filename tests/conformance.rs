@@ -30,10 +30,14 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/kernels.rs"]
+mod kernels;
 #[path = "conformance/lifetimes.rs"]
 mod lifetimes;
 #[path = "conformance/memory_errors.rs"]
 mod memory_errors;
+#[path = "conformance/modules.rs"]
+mod modules;
 #[path = "conformance/process.rs"]
 mod process;
 #[path = "conformance/queries.rs"]
@@ -117,6 +121,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         devices::PROMISES,
         queues::PROMISES,
         regions::PROMISES,
+        modules::PROMISES,
+        kernels::PROMISES,
     ]
     .into_iter()
     .flatten()

@@ -1,6 +1,7 @@
 //! The calls on kernels: what they take, and how they are to be launched.
 #![allow(unsafe_code, reason = "calls of the C interface")]
 
+use level_zero_spirv::{self as spirv, ArgumentKind};
 use level_zero_sys::{
     self as sys, ze_cache_config_flags_t, ze_kernel_desc_t, ze_kernel_handle_t,
     ze_kernel_indirect_access_flags_t, ze_kernel_properties_t, ze_module_handle_t, ze_result_t,
@@ -21,7 +22,6 @@ use crate::module::Module;
 use crate::native::checksum;
 use crate::opencl::{self, Runtime, Value};
 use crate::registry::{self, lock};
-use crate::spirv::{self, ArgumentKind};
 
 /// The most items of a group. Runtimes take more; GPUs of today do not.
 pub(crate) const MAX_GROUP_SIZE: u32 = 1024;

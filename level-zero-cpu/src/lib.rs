@@ -207,7 +207,6 @@ mod settings;
 mod signal;
 mod signals;
 mod spans;
-mod spirv;
 mod strand;
 #[cfg(feature = "exports")]
 mod stubs;

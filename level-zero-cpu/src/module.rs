@@ -1,6 +1,7 @@
 //! The calls on modules: compiled, linked, asked for what is in them.
 #![allow(unsafe_code, reason = "calls of the C interface")]
 
+use level_zero_spirv as spirv;
 use level_zero_sys::{
     self as sys, ze_context_handle_t, ze_device_handle_t, ze_linkage_inspection_ext_desc_t,
     ze_module_build_log_handle_t, ze_module_constants_t, ze_module_desc_t, ze_module_handle_t,
@@ -25,7 +26,6 @@ use crate::fork;
 use crate::native::{Native, checksum};
 use crate::opencl::{Failure, Program, Runtime};
 use crate::registry::{self, Children, lock};
-use crate::spirv;
 
 mod linkage;
 

@@ -5,9 +5,11 @@ mod code;
 pub use code::ResultCode;
 
 use crate::area::FreePolicy;
+use crate::kernel::{Grid, GridProblem};
 use crate::placement::PlacementKind;
 use core::fmt;
 use level_zero_sys as sys;
+use std::path::Path;
 
 /// The result of everything in this library that can fail.
 pub type Result<T, E = Error> = core::result::Result<T, E>;
@@ -189,15 +191,19 @@ pub enum Error {
         /// Which end of it.
         what: &'static str,
     },
-    /// TODO
-    #[error("the {what} of the {operation} is on {device}")]
+    /// A buffer or kernel is on another device than the queue.
+    #[error(
+        "the {what} of the {operation} is on {}, and the queue on {}: use a queue of that device, or \
+         bring the elements over with queue.copy, which goes through the host",
+        devices[0], devices[1]
+    )]
     WrongDevice {
         /// Which operation.
         operation: &'static str,
-        /// Which end of it.
+        /// Which part of it.
         what: &'static str,
-        /// Device.
-        device: String,
+        /// The names of the device that it is on, and of the queue's.
+        devices: Box<[String; 2]>,
     },
     /// A slice of a Shared or Host buffer was lent as plain memory of the host, while the driver has
     /// several devices.
@@ -309,6 +315,140 @@ pub enum Error {
         /// What `zeMemFreeExt` returned, `None` where the driver does not have it.
         code: Option<ResultCode>,
     },
+    /// The bytes are no SPIR-V module for kernels.
+    #[error(
+        "{} no SPIR-V module for kernels, at word {word}: {problem}; compile OpenCL C to it with \
+         clang for the target spir64 and llvm-spirv",
+        match path { Some(path) => format!("{} is", path.display()), None => "the bytes are".to_owned() }
+    )]
+    InvalidSpirv {
+        /// The file that they come from.
+        path: Option<Box<Path>>,
+        /// The word of the module at which the instruction starts.
+        word: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
+    /// The file of a module could not be read.
+    #[error("the module {} cannot be read: {error}", path.display())]
+    ModuleFile {
+        /// The file.
+        path: Box<Path>,
+        /// What the system said.
+        #[source]
+        error: std::io::Error,
+    },
+    /// The options of a build cannot be given to a compiler.
+    #[error("the build options have a nul at byte {position}: leave it out")]
+    BadOptions {
+        /// Where, in bytes.
+        position: usize,
+    },
+    /// The module has no such specialisation constant.
+    #[error(
+        "the module has no specialisation constant {id} of {size} bytes: it has {}",
+        listed(available.iter().map(|(id, size)| format!("{id} of {size} bytes")))
+    )]
+    BadConstant {
+        /// The number that was given.
+        id: u32,
+        /// The size of the value that was given, in bytes.
+        size: usize,
+        /// The constants of the module, with their sizes in bytes.
+        available: Box<[(u32, u64)]>,
+    },
+    /// The driver could not make a module.
+    #[error(
+        "zeModuleCreate failed: {code}{}{}",
+        if log.is_empty() { String::new() } else { format!(": {log}") },
+        without_compiler(*code)
+    )]
+    BuildFailed {
+        /// What it returned.
+        code: ResultCode,
+        /// What the driver's compiler said; empty where it said nothing.
+        log: String,
+    },
+    /// The module has no kernel of that name.
+    #[error(
+        "the module has no kernel {name:?}: it has {}",
+        listed(available.iter().cloned())
+    )]
+    NoKernel {
+        /// The name that was asked for.
+        name: Box<str>,
+        /// The names of its kernels.
+        available: Box<[String]>,
+    },
+    /// A kernel has another signature than it was given.
+    #[error(
+        "the kernel {kernel} has another signature: declared {declared}, found {found}; {}",
+        match argument {
+            Some(index) => format!("argument {index}, counted from 0, differs"),
+            None => "the number of arguments differs".to_owned(),
+        }
+    )]
+    SignatureMismatch {
+        /// The kernel.
+        kernel: Box<str>,
+        /// The first argument that differs, from 0; `None` where only the number of them does.
+        argument: Option<usize>,
+        /// The signature that it was given.
+        declared: Box<str>,
+        /// The signature that it has.
+        found: Box<str>,
+    },
+    /// The rule of a kernel refuses a launch.
+    #[error(
+        "the rule of the kernel {kernel} refuses to launch {}x{}x{} items on {}: give it fewer \
+         items or longer buffers",
+        items[0], items[1], items[2],
+        listed(lens.iter().enumerate().filter_map(|(index, len)| {
+            len.map(|len| format!("argument {index} of {len} elements"))
+        }))
+    )]
+    LaunchRefused {
+        /// The kernel.
+        kernel: Box<str>,
+        /// How many items it would have had, by dimension.
+        items: Box<[usize; 3]>,
+        /// The number of elements of each argument that has elements.
+        lens: Box<[Option<usize>]>,
+    },
+    /// A grid cannot be launched.
+    #[error("{grid} of the kernel {kernel} cannot be launched: {problem}")]
+    BadGrid {
+        /// The kernel.
+        kernel: Box<str>,
+        /// What was asked for.
+        grid: Box<Grid>,
+        /// What is wrong with it.
+        problem: GridProblem,
+    },
+    /// A launch asks for more local memory than the device has.
+    #[error(
+        "{requested} bytes of local memory for each group of the kernel {kernel} are above the \
+         device's {limit}: choose smaller groups with less local memory"
+    )]
+    TooMuchLocalMemory {
+        /// The kernel.
+        kernel: Box<str>,
+        /// Bytes of local memory, of the kernel itself and of its arguments.
+        requested: usize,
+        /// The most that a group can have.
+        limit: u32,
+    },
+    /// A queue cannot run kernels.
+    #[error(
+        "the queue is in group {ordinal} of {device}, which runs no kernels: take \
+         `context.queue(&device)?`, or Engine::Compute"
+    )]
+    NoCompute {
+        /// The number of the queue's group.
+        ordinal: u32,
+        /// The device.
+        device: Box<str>,
+    },
     /// The driver lacks a call that came after version 1.0 of the specification.
     #[error("{call} is missing in {origin}: update the loader and the driver")]
     MissingCall {
@@ -373,6 +513,29 @@ fn to_align(padding: usize) -> String {
     format!(" ({padding} of them to align the buffer, which the driver does not)")
 }
 
+/// What there is instead of what was asked for.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<_> = names.collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
+}
+
+/// What to do about a driver without a compiler.
+fn without_compiler(code: ResultCode) -> &'static str {
+    let code = sys::_ze_result_t(code.as_raw());
+    if code == sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE
+        || code == sys::ZE_RESULT_ERROR_DEPENDENCY_UNAVAILABLE
+    {
+        "; the driver has no compiler for kernels here: the CPU driver takes an OpenCL runtime for \
+         processors, which `scripts/install-opencl-cpu` installs, Intel's driver the package \
+         `libigc1`"
+    } else {
+        ""
+    }
+}
+
 /// The message: it has all the fields, and is what `main` and `unwrap` print.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -385,17 +548,20 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Call { code, .. } => code.kind(),
+            Self::Call { code, .. } | Self::BuildFailed { code, .. } => code.kind(),
             Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
             Self::NoDriver { .. }
             | Self::NoSuchDriver { .. }
             | Self::Load(_)
             | Self::CpuDriver(_)
+            | Self::ModuleFile { .. }
             | Self::Exiting { .. }
             | Self::DriverFault { .. } => ErrorKind::Failure,
             Self::TooLarge { .. }
             | Self::UnsupportedSize { .. }
             | Self::FreePolicyUnsupported { .. }
+            | Self::TooMuchLocalMemory { .. }
+            | Self::NoCompute { .. }
             | Self::MissingCall { .. }
             | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
             Self::BadSetting { .. }
@@ -412,6 +578,13 @@ impl Error {
             | Self::BadRegion { .. }
             | Self::BadQueueGroup { .. }
             | Self::BadQueueIndex { .. }
+            | Self::InvalidSpirv { .. }
+            | Self::BadOptions { .. }
+            | Self::BadConstant { .. }
+            | Self::NoKernel { .. }
+            | Self::SignatureMismatch { .. }
+            | Self::LaunchRefused { .. }
+            | Self::BadGrid { .. }
             | Self::Cast { .. } => ErrorKind::InvalidArgument,
         }
     }
@@ -427,6 +600,7 @@ impl Error {
             | Self::Exiting { call }
             | Self::DriverFault { call, .. } => Some(call),
             Self::FreePolicyUnsupported { .. } => Some("zeMemFreeExt"),
+            Self::BuildFailed { .. } => Some("zeModuleCreate"),
             _ => None,
         }
     }
@@ -437,7 +611,8 @@ impl Error {
         match self {
             Self::Call { code, .. }
             | Self::OutOfMemory { code, .. }
-            | Self::UnsupportedSize { code, .. } => Some(*code),
+            | Self::UnsupportedSize { code, .. }
+            | Self::BuildFailed { code, .. } => Some(*code),
             Self::FreePolicyUnsupported { code, .. } => *code,
             _ => None,
         }

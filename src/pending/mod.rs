@@ -1,9 +1,11 @@
 //! Pending operations: asynchronous work that owns what it works on.
 
 mod flight;
+mod launch;
 mod start;
 pub(crate) mod waiter;
 
+pub use launch::Owned;
 pub use start::{OwnedSource, OwnedTarget};
 
 use crate::error::{Result, Returned};

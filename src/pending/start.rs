@@ -114,7 +114,7 @@ impl Queue {
         };
         let from = source.owned().pointer;
         let to = target.end_mut().pointer;
-        self.start((source, target), None, |list, signal| {
+        let event = self.enqueue_alone(|list, signal| {
             if bytes == 0 {
                 return list.barrier(Some(signal), &[]);
             }
@@ -122,7 +122,8 @@ impl Queue {
             // they are live and do not overlap, and have as many bytes; they are memory of the
             // context that the queue's device reaches, or of the host, as checked.
             unsafe { list.copy(to.cast(), from.cast(), bytes, Some(signal)) }
-        })
+        });
+        self.pending(event, (source, target), None)
     }
 
     /// How many bytes a copy copies.
@@ -138,14 +139,14 @@ impl Queue {
         Ok(source.len * size_of::<T>())
     }
 
-    /// Appends an operation that works on `owned` and signals the event that it is given.
-    pub(crate) fn start<R>(
+    /// What owns `owned` until an operation that was enqueued is done, if it was.
+    pub(super) fn pending<R>(
         &self,
+        event: Result<Event>,
         owned: R,
         kept: Option<Arc<dyn Any + Send + Sync>>,
-        append: impl FnOnce(&mut Locked<'_>, EventHandle) -> Result<()>,
     ) -> Result<Pending<R>, Returned<R>> {
-        match self.launch_flight(append) {
+        match event {
             Ok(event) => Ok(Pending::new(
                 Arc::new(Flight::new(self, event, kept)),
                 owned,
@@ -157,8 +158,9 @@ impl Queue {
         }
     }
 
-    /// Appends; where that fails nothing of it is left on the list.
-    fn launch_flight(
+    /// Enqueues an operation that signals the event which is returned. Where that fails nothing of it is
+    /// left on the list.
+    pub(super) fn enqueue_alone(
         &self,
         append: impl FnOnce(&mut Locked<'_>, EventHandle) -> Result<()>,
     ) -> Result<Event> {

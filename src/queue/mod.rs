@@ -6,6 +6,7 @@ mod ends;
 pub(crate) mod fill;
 mod hint;
 mod lane;
+mod launch;
 mod layout;
 mod reach;
 mod region;

@@ -1,8 +1,10 @@
-//! Which memory asynchronous work of a queue may touch.
+//! Which memory a queue's device may touch by itself.
 
 use super::Queue;
 use super::sealed::End;
+use crate::device::ZeDevice;
 use crate::error::{Error, Result};
+use crate::raw::allocation::Allocation;
 
 impl Queue {
     /// Checks that the queue's device may touch an end by itself: memory of the context on the device,
@@ -13,29 +15,49 @@ impl Queue {
         what: &'static str,
         end: &End<'_, T>,
     ) -> Result<()> {
-        let Some(allocation) = end.allocation else {
-            if end.len > 0 && self.context.is_of_driver(end.pointer)? {
-                return Err(Error::SliceOfBuffer { operation, what });
+        match end.allocation {
+            Some(home) => self.check_home(operation, what, home),
+            None if end.len > 0 && self.context.is_of_driver(end.pointer)? => {
+                Err(Error::SliceOfBuffer { operation, what })
             }
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that memory is of the queue's context, and on its device or on the host.
+    #[inline]
+    pub(crate) fn check_home(
+        &self,
+        operation: &'static str,
+        what: &'static str,
+        home: &Allocation,
+    ) -> Result<()> {
+        self.check_context(operation, what, Some(home))?;
+        let Some(handle) = home.device() else {
             return Ok(());
         };
-        if !self.context.is(allocation.context()) {
-            return Err(Error::WrongContext { operation, what });
+        if handle == self.device.handle() || handle == self.device.root() {
+            return Ok(());
         }
-        match allocation.device() {
-            Some(device) if device != self.device.handle() => {
-                match self.context.device_of(device.as_raw()) {
-                    Some(device) if device.root() != self.device.root() => {
-                        Err(Error::WrongDevice {
-                            operation,
-                            what,
-                            device: device.name().to_owned(),
-                        })
-                    }
-                    _ => Ok(()),
-                }
+        match self.context.device_of(handle.as_raw()) {
+            Some(device) if device.root() != self.device.root() => {
+                Err(self.wrong_device(operation, what, &device))
             }
             _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    pub(super) fn wrong_device(
+        &self,
+        operation: &'static str,
+        what: &'static str,
+        device: &ZeDevice,
+    ) -> Error {
+        Error::WrongDevice {
+            operation,
+            what,
+            devices: Box::new([self.context.label(device), self.context.label(&self.device)]),
         }
     }
 }

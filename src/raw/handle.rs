@@ -10,12 +10,15 @@ pub(crate) struct Handle<T>(NonNull<T>);
 pub(crate) type DriverHandle = Handle<sys::_ze_driver_handle_t>;
 pub(crate) type DeviceHandle = Handle<sys::_ze_device_handle_t>;
 pub(crate) type ContextHandle = Handle<sys::_ze_context_handle_t>;
+pub(crate) type ModuleHandle = Handle<sys::_ze_module_handle_t>;
+pub(crate) type BuildLogHandle = Handle<sys::_ze_module_build_log_handle_t>;
+pub(crate) type KernelHandle = Handle<sys::_ze_kernel_handle_t>;
 pub(crate) type ListHandle = Handle<sys::_ze_command_list_handle_t>;
 pub(crate) type EventHandle = Handle<sys::_ze_event_handle_t>;
 pub(crate) type EventPoolHandle = Handle<sys::_ze_event_pool_handle_t>;
 
 // SAFETY: a handle is a number to everybody but the driver, and the specification lets every
-// thread use it; calls on an object that one thread at a time may use (command lists) go through
+// thread use it; calls on an object that one thread at a time may use (command lists, kernels) go through
 // the lock that owns the handle.
 unsafe impl<T> Send for Handle<T> {}
 // SAFETY: as for `Send`.

@@ -1,6 +1,7 @@
 //! Immediate command lists.
 
 use crate::error::{Error, Result};
+use crate::kernel::Armed;
 use crate::raw::context::ContextInner;
 use crate::raw::exit;
 use crate::raw::handle::{DeviceHandle, EventHandle, Handle, ListHandle};
@@ -309,6 +310,23 @@ impl Locked<'_> {
             unsafe {
                 (api.zeCommandListAppendMemAdvise)(list, device.as_raw(), range, bytes, advice)
             }
+        })
+    }
+
+    /// Launches a kernel.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Armed::append`], for this list.
+    #[inline]
+    pub(crate) unsafe fn launch(
+        &mut self,
+        armed: &Armed<'_>,
+        signal: Option<EventHandle>,
+    ) -> Result<()> {
+        self.append("zeCommandListAppendLaunchKernel", |api, list| {
+            // SAFETY: the list is live and locked; the rest is the caller's to vouch for.
+            unsafe { armed.append(api, list, raw(signal)) }
         })
     }
 

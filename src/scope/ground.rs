@@ -117,6 +117,11 @@ impl Ground {
         Ok(lines.len() - 1)
     }
 
+    /// The queue of a line.
+    pub(super) fn queue(&self, line: usize) -> Queue {
+        self.state.borrow().lines[line].queue.clone()
+    }
+
     /// Checks that the device of a line may touch memory.
     pub(super) fn check<T>(
         &self,

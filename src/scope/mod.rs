@@ -1,11 +1,13 @@
 //! Scopes: asynchronous work on what is lent, complete when the scope is over.
 
 mod ground;
+mod launch;
 pub(crate) mod lent;
 mod operations;
 mod profile;
 pub(crate) mod track;
 
+pub use launch::InScope;
 pub use lent::{
     HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
     LentSource, LentTarget, System,

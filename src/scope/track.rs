@@ -50,6 +50,12 @@ impl Track {
 }
 
 impl Access<'_> {
+    /// Of what needs no order.
+    pub(super) const NONE: Self = Self {
+        track: None,
+        writes: false,
+    };
+
     /// Calls back with the operations that have to be done before this one.
     #[inline]
     pub(super) fn conflicts(&self, mut with: impl FnMut(Stamp)) {

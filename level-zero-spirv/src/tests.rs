@@ -1,11 +1,14 @@
 //! What is read of modules, and that nothing that is no module does harm.
 
-use super::*;
+use crate::numbers::op;
+use crate::words::{HEADER_WORDS, MAGIC};
+use crate::{ArgumentKind, Kernel, Malformed, Module, Symbol, words};
+use std::sync::Arc;
 
-const KERNELS: &[u8] = include_bytes!("../../tests/kernels/kernels.spv");
-const GLOBALS: &[u8] = include_bytes!("../../tests/kernels/globals.spv");
-const IMPORTER: &[u8] = include_bytes!("../../tests/kernels/importer.spv");
-const CONSTANTS: &[u8] = include_bytes!("../../tests/kernels/constants.spv");
+const KERNELS: &[u8] = include_bytes!("../../level-zero-cpu/tests/kernels/kernels.spv");
+const GLOBALS: &[u8] = include_bytes!("../../level-zero-cpu/tests/kernels/globals.spv");
+const IMPORTER: &[u8] = include_bytes!("../../level-zero-cpu/tests/kernels/importer.spv");
+const CONSTANTS: &[u8] = include_bytes!("../../level-zero-cpu/tests/kernels/constants.spv");
 
 fn parse(bytes: &[u8]) -> Result<Module, Malformed> {
     Module::parse(&words(bytes)?)

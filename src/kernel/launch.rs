@@ -1,0 +1,57 @@
+//! What the rule of a kernel sees of a launch.
+
+use super::args::sealed::ArgValue;
+use super::plan::Plan;
+use crate::buffer::Upload;
+
+/// A launch as the rule of a kernel sees it; see [`Module::kernel_where`](crate::Module::kernel_where).
+///
+/// Arguments are counted from 0.
+#[derive(Debug)]
+pub struct Launch<'a> {
+    pub(crate) plan: &'a Plan,
+    pub(crate) values: &'a [ArgValue<'a>],
+}
+
+impl Launch<'_> {
+    /// How many items there are, by dimension, as the kernel sees them: with those that fill up the
+    /// groups of a padded grid.
+    #[must_use]
+    pub fn global_size(&self) -> [usize; 3] {
+        self.plan.items
+    }
+
+    /// How many items there are in all.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        // The plan has made sure that there are no more than can be counted.
+        self.plan.items.iter().product()
+    }
+
+    /// How many items a group has, by dimension.
+    #[must_use]
+    pub fn group_size(&self) -> [usize; 3] {
+        self.plan.group.map(|size| size as usize)
+    }
+
+    /// The number of elements of an argument that is a buffer (0 where it is null) or local memory;
+    /// `None` for values, and where there is no such argument.
+    #[must_use]
+    pub fn len(&self, argument: usize) -> Option<usize> {
+        match self.values.get(argument)? {
+            ArgValue::Pointer(pointed) => Some(pointed.len),
+            ArgValue::Local { len, .. } => Some(*len),
+            ArgValue::Value(_) => None,
+        }
+    }
+
+    /// An argument that is handed over by value; `None` for others, and where `T` has another size
+    /// than the argument.
+    #[must_use]
+    pub fn value<T: Upload>(&self, argument: usize) -> Option<T> {
+        match self.values.get(argument)? {
+            ArgValue::Value(bytes) => bytemuck::try_pod_read_unaligned(bytes).ok(),
+            ArgValue::Pointer(_) | ArgValue::Local { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Launches of kernels in a scope.
+
+use super::ScopeQueue;
+use super::ground::What;
+use super::lent::sealed::{LentEnd, RawSource, RawTarget};
+use super::lent::{Lent, LentMut, LentSlice, LentSliceMut};
+use super::track::Access;
+use crate::buffer::Element;
+use crate::error::Result;
+use crate::kernel::{
+    Arg, ArgValue, Args, Grid, In, InOut, Kernel, Out, Pointed, RawArg, Signature,
+};
+use crate::placement::Placement;
+use core::marker::PhantomData;
+
+/// The most arguments that a launch has.
+const MOST_ARGUMENTS: usize = 16;
+
+/// How the arguments of a launch in a scope are borrowed: they are lent to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct InScope<'scope>(PhantomData<fn(&'scope ()) -> &'scope ()>, Never);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Never {}
+
+impl<'scope> ScopeQueue<'scope> {
+    /// Runs a kernel over a grid.
+    ///
+    /// As [`Queue::launch`](crate::Queue::launch), without waiting, on what was lent to the scope: an
+    /// `In` takes `&lent`, an `InOut` or `Out` takes `&mut lent`.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// # use ze_area::{Context, InOut};
+    /// # let context = Context::new()?;
+    /// # let gpu = context.first_device()?;
+    /// # let module = context.module(gpu).file("tests/kernels/kernels.spv");
+    /// # if matches!(&module, Err(error) if error.to_string().contains("install-opencl-cpu")) { return Ok(()); }
+    /// # let module = module?;
+    /// // SAFETY: that is its signature, and the rule keeps it in bounds.
+    /// let twice = unsafe {
+    ///     module.kernel_where::<(InOut<u32>,)>("twice", |launch| {
+    ///         Some(launch.items()) <= launch.len(0)
+    ///     })
+    /// }?;
+    /// let mut x = context.device_area(gpu).mmap_from_slice(&[1_u32; 1024])?;
+    /// let mut output = vec![0; 1024];
+    ///
+    /// let queue = context.queue(gpu)?;
+    /// queue.scope(|q| {
+    ///     let mut x = q.lend_mut(&mut x);
+    ///     let mut output = q.lend_mut(&mut output);
+    ///     for _ in 0..10 {
+    ///         q.launch(&twice, 1024, (&mut x,))?;
+    ///     }
+    ///     q.copy(&x, &mut output)
+    /// })?;
+    /// assert_eq!(output[0], 1024);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As of [`Queue::launch`](crate::Queue::launch).
+    #[doc(alias = "zeCommandListAppendLaunchKernel")]
+    pub fn launch<S: Signature>(
+        &self,
+        kernel: &Kernel<S>,
+        grid: impl Into<Grid>,
+        args: impl Args<InScope<'scope>, S>,
+    ) -> Result<()> {
+        let mut args = args;
+        let queue = self.ground.queue(self.line);
+        queue.arm(kernel, grid.into(), &mut args, |armed, values| {
+            let mut accesses = [Access::NONE; MOST_ARGUMENTS];
+            for (access, value) in accesses.iter_mut().zip(values) {
+                if let ArgValue::Pointer(pointed) = value {
+                    *access = Access {
+                        track: pointed.track,
+                        writes: pointed.writes,
+                    };
+                }
+            }
+            let accesses = &accesses[..values.len().min(MOST_ARGUMENTS)];
+            self.ground.keep(armed.kernel());
+            let what = What {
+                name: armed.kernel().name(),
+                bytes: 0,
+                ordered: false,
+            };
+            self.ground
+                .enqueue(self.line, what, accesses, |list, signal| {
+                    // SAFETY: the arguments are lent to the scope, exclusively where the kernel may
+                    // write, so they are borrowed until the scope is over, when this is done; what
+                    // uses them otherwise is done before. The scope keeps kernel and event. The rest
+                    // is as `arm` has checked.
+                    unsafe { list.launch(&armed, signal) }
+                })
+        })
+    }
+}
+
+/// A lent argument without its type.
+fn pointed<'a, T>(lent: &LentEnd<'a, T>, writes: bool) -> ArgValue<'a> {
+    ArgValue::Pointer(Pointed {
+        address: lent.end.pointer.cast(),
+        len: lent.end.len,
+        writes,
+        allocation: lent.end.allocation,
+        track: lent.track,
+    })
+}
+
+macro_rules! read {
+    ($([$($generics:tt)*] $type:ty;)*) => {$(
+        impl<'scope, $($generics)* T: Element, P: Placement> RawArg<InScope<'scope>, In<T>>
+            for &$type
+        {
+            fn value(&mut self) -> ArgValue<'_> {
+                pointed(&RawSource::end(*self), false)
+            }
+        }
+
+        impl<'scope, $($generics)* T: Element, P: Placement> Arg<InScope<'scope>, In<T>>
+            for &$type
+        {
+        }
+    )*};
+}
+
+macro_rules! written {
+    ($parameter:ident: $([$($generics:tt)*] $type:ty;)*) => {$(
+        impl<'scope, $($generics)* T: Element, P: Placement> RawArg<InScope<'scope>, $parameter<T>>
+            for &mut $type
+        {
+            fn value(&mut self) -> ArgValue<'_> {
+                pointed(&RawTarget::end_mut(*self), true)
+            }
+        }
+
+        impl<'scope, $($generics)* T: Element, P: Placement> Arg<InScope<'scope>, $parameter<T>>
+            for &mut $type
+        {
+        }
+    )*};
+}
+
+read! {
+    [] Lent<'scope, T, P>;
+    [] LentMut<'scope, T, P>;
+    ['a,] LentSlice<'a, 'scope, T, P>;
+    ['a,] LentSliceMut<'a, 'scope, T, P>;
+}
+
+written! {
+    Out:
+    [] LentMut<'scope, T, P>;
+    ['a,] LentSliceMut<'a, 'scope, T, P>;
+}
+
+written! {
+    InOut:
+    [] LentMut<'scope, T, P>;
+    ['a,] LentSliceMut<'a, 'scope, T, P>;
+}
