@@ -17,6 +17,7 @@ use crate::error::{FreeError, Returned};
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::allocation::Allocation;
 use crate::raw::handle::Handle;
+use crate::raw::home::Home;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
@@ -141,12 +142,12 @@ impl<T, P: Placement> ZeBuffer<T, P> {
     /// Whether the buffer was made in `context`. An empty buffer is at home everywhere.
     #[must_use]
     pub fn is_in(&self, context: &Context) -> bool {
-        self.allocation()
-            .is_none_or(|allocation| context.is(allocation.context()))
+        self.home().is_none_or(|home| context.is(home.context()))
     }
 
-    pub(crate) fn allocation(&self) -> Option<&Allocation> {
-        self.allocation.as_ref()
+    #[inline]
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.allocation.as_ref().map(Allocation::home)
     }
 
     /// Frees the buffer now, and says whether it worked.
@@ -187,7 +188,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
             policy: FreePolicy::Immediate,
         };
         if let Some(allocation) = self.allocation.take() {
-            let device = allocation.device();
+            let device = allocation.home().device();
             let (base, bytes, policy) = allocation.into_raw();
             parts.base = base.as_ptr().cast();
             parts.bytes = bytes;

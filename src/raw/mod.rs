@@ -5,5 +5,6 @@ pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod exit;
 pub(crate) mod handle;
+pub(crate) mod home;
 pub(crate) mod list;
 pub(crate) mod lock;
