@@ -63,7 +63,7 @@ pub use area::{
     RuntimeAlign,
 };
 pub use buffer::{Element, RawParts, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
-pub use context::{Context, ContextBuilder, MemoryReport, PointerInfo};
+pub use context::{Context, ContextBuilder, MemoryReport, Ownership, PointerInfo};
 pub use device::{
     AccessCaps, ComputeLimits, DeviceKind, Memory, MemoryAccess, Properties, QueueGroup,
     QueueGroupFlags, ZeDevice,

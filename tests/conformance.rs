@@ -30,6 +30,8 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/interop.rs"]
+mod interop;
 #[path = "conformance/lifetimes.rs"]
 mod lifetimes;
 #[path = "conformance/memory_errors.rs"]
@@ -111,6 +113,7 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         lifetimes::PROMISES,
         exit::PROMISES,
         devices::PROMISES,
+        interop::PROMISES,
     ]
     .into_iter()
     .flatten()

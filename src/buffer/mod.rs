@@ -4,6 +4,7 @@ mod access;
 mod cast;
 mod create;
 mod element;
+mod foreign;
 mod uninit;
 mod view;
 
@@ -125,7 +126,9 @@ impl<T, P: Placement> ZeBuffer<T, P> {
 
     /// The address of the first element, as kernels see it; dangling where the buffer is empty.
     ///
-    /// Reading through it on the host is `unsafe` and, for device memory, a crash.
+    /// Reading through it on the host is `unsafe` and, for device memory, a crash. Work that other
+    /// code enqueues with it has to be complete before the buffer is freed: wait for it, or take
+    /// the buffer from an area with [`FreePolicy::Blocking`], whose buffers wait themselves.
     #[inline]
     #[must_use]
     pub fn device_ptr(&self) -> *const T {
