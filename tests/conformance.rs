@@ -16,6 +16,8 @@
 mod alignment;
 #[path = "conformance/aml.rs"]
 mod aml;
+#[path = "conformance/atomics.rs"]
+mod atomics;
 #[path = "conformance/contents.rs"]
 mod contents;
 #[path = "conformance/copies.rs"]
@@ -113,6 +115,7 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         lifetimes::PROMISES,
         exit::PROMISES,
         devices::PROMISES,
+        atomics::PROMISES,
         interop::PROMISES,
     ]
     .into_iter()

@@ -1,6 +1,7 @@
 //! Typed buffers: [`ZeBuffer`], its views and its casts.
 
 mod access;
+mod atomic;
 mod cast;
 mod create;
 mod element;
@@ -8,6 +9,7 @@ mod foreign;
 mod uninit;
 mod view;
 
+pub use atomic::{AtomicElement, AtomicSlice};
 pub(crate) use element::Fits;
 pub use element::{Element, Upload};
 pub use view::{ZeSlice, ZeSliceMut};

@@ -52,7 +52,7 @@ impl<T, P: Placement> Clone for ZeSlice<'_, T, P> {
 impl<T, P: Placement> Copy for ZeSlice<'_, T, P> {}
 
 /// The offset and the length of a range in `len` elements.
-fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Result<(usize, usize)> {
+pub(super) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Result<(usize, usize)> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),
