@@ -45,10 +45,11 @@ fn find<T, P: Placement>(context: &Context, pointer: *const T, len: usize) -> Re
     if info.placement != P::KIND {
         return Err(refused(format!("it is {} memory", info.placement)));
     }
-    let behind = info
-        .base
-        .checked_add(info.size)
-        .and_then(|end| end.checked_sub(pointer.addr()))
+    // Of a driver whose allocation does not have the address in it nothing is believed.
+    let behind = pointer
+        .addr()
+        .checked_sub(info.base)
+        .and_then(|offset| info.size.checked_sub(offset))
         .unwrap_or(0);
     if bytes > behind {
         return Err(refused(format!(
@@ -67,9 +68,10 @@ fn find<T, P: Placement>(context: &Context, pointer: *const T, len: usize) -> Re
             }
         },
     };
-    let home = context.foreign_home(device);
-    debug_assert!(home.is_some());
-    Ok((start, home))
+    let Some(home) = context.foreign_home(device) else {
+        return Err(refused("its device is none of the driver".to_owned()));
+    };
+    Ok((start, Some(home)))
 }
 
 impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
