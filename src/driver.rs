@@ -433,6 +433,9 @@ impl Driver {
 
     /// The driver's handle, for calls that this library does not make. It is valid to the end of
     /// the process, or for as long as this value lives where it is an instance of the CPU driver.
+    ///
+    /// Whoever asks the same loader gets the same handle: code that has one finds its driver among
+    /// [`Driver::system_all`].
     #[must_use]
     pub fn as_raw(&self) -> sys::ze_driver_handle_t {
         self.inner.handle.as_raw()

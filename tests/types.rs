@@ -82,7 +82,7 @@ assert_not_impl_any!(core::num::NonZeroU32: Element);
 assert_not_impl_any!(Option<Box<u8>>: Element);
 assert_not_impl_any!(*const f32: Element);
 assert_not_impl_any!(core::cell::Cell<u32>: Element);
-assert_not_impl_any!(core::sync::atomic::AtomicU32: Element);
+assert_not_impl_any!(AtomicU32: Element);
 
 const_assert!(size_of::<Align<4096>>() == 0);
 const_assert!(size_of::<RuntimeAlign>() == WORD);

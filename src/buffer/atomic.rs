@@ -98,7 +98,7 @@ impl<T: AtomicElement> Layout<T> {
 /// C `memory_scope_all_svm_devices`, in SPIR-V `CrossDevice`), and the device has to have
 /// [concurrent atomics](AccessCaps::CONCURRENT_ATOMIC) on that memory, which
 /// [`is_concurrent_on`](AtomicSlice::is_concurrent_on) says. Then the orderings mean what they mean
-/// between threads.
+/// between threads. Many GPUs do not have them.
 ///
 /// Where the device has no concurrent atomics, host and kernel still may take turns: the kernel sees
 /// what the host stored before the launch, and the host what the kernel stored once it is complete.

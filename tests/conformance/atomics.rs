@@ -1,11 +1,14 @@
 //! Atomics in shared and host memory.
 
 use crate::drivers::{Checked, Subject, Work};
-use crate::promises;
+use crate::{promises, spy};
 use core::sync::atomic::{
     AtomicI8, AtomicI16, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
 };
-use ze_area::{AccessCaps, Area, AtomicSlice, Host, HostAccess, PlacementKind, Shared};
+use ze_area::sys;
+use ze_area::{
+    AccessCaps, Area, AtomicSlice, Context, Host, HostAccess, PlacementKind, Shared, ZeDevice,
+};
 
 promises![
     threads_meet_in_the_atomics_of_a_buffer,
@@ -13,6 +16,7 @@ promises![
     the_atomics_are_the_elements_of_the_buffer,
     a_part_of_the_atomics_lies_in_them,
     concurrent_atomics_are_as_the_device_says,
+    concurrent_atomics_on_shared_memory_are_asked_of_where_it_is,
 ];
 
 const THREADS: usize = 4;
@@ -162,4 +166,52 @@ fn concurrent_atomics_are_as_the_device_says(subject: &Subject) {
     }
     let mut empty = context.host_area().mmap::<u32>(0).unwrap();
     assert!(empty.as_atomics().is_concurrent_on(subject.device()));
+}
+
+/// As of a device that has concurrent atomics on shared memory of its own only.
+unsafe extern "C" fn on_its_own(
+    device: sys::ze_device_handle_t,
+    properties: *mut sys::ze_device_memory_access_properties_t,
+) -> sys::ze_result_t {
+    // SAFETY: all is passed on.
+    let result = unsafe { (spy::behind().zeDeviceGetMemoryAccessProperties)(device, properties) };
+    // SAFETY: the library gives a valid target.
+    let properties = unsafe { &mut *properties };
+    let only = |yes| {
+        let mut caps = AccessCaps::RW | AccessCaps::ATOMIC | AccessCaps::CONCURRENT;
+        caps.set(AccessCaps::CONCURRENT_ATOMIC, yes);
+        caps.bits()
+    };
+    properties.hostAllocCapabilities = only(false);
+    properties.sharedSingleDeviceAllocCapabilities = only(true);
+    properties.sharedCrossDeviceAllocCapabilities = only(false);
+    result
+}
+
+fn concurrent_atomics_on_shared_memory_are_asked_of_where_it_is(subject: &Subject) {
+    let driver = spy::driver(subject, |api| {
+        api.zeDeviceGetMemoryAccessProperties = on_its_own;
+    });
+    let context = Context::builder().driver(&driver).build().unwrap();
+    let mut on_host = context.host_area().mmap::<u32>(1).unwrap();
+    assert!(!on_host.as_atomics().is_concurrent_on(&driver.devices()[0]));
+    // With its parts, each after its device.
+    let all = |device: &ZeDevice| {
+        let parts = device.sub_devices().iter().cloned();
+        core::iter::once(device.clone())
+            .chain(parts)
+            .collect::<Vec<_>>()
+    };
+    for device in driver.devices() {
+        for on in all(device) {
+            let mut shared = context.device_area(&on).shared().mmap::<u32>(1).unwrap();
+            let view = shared.as_atomics();
+            assert!(view.is_concurrent_on(&on) && view.is_concurrent_on(device));
+            for other in driver.devices().iter().flat_map(all) {
+                let one_is_in_the_other = other == on || other == *device || on == *device;
+                let near = one_is_in_the_other && all(device).contains(&other);
+                assert_eq!(view.is_concurrent_on(&other), near, "{on:?} {other:?}");
+            }
+        }
+    }
 }
