@@ -33,7 +33,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`Error::Call`].
+    /// [`Error::Call`](crate::Error::Call).
     #[doc(alias = "zeMemGetAllocProperties")]
     #[doc(alias = "zeMemGetAddressRange")]
     pub fn describe<T: ?Sized>(&self, pointer: *const T) -> Result<Option<PointerInfo>> {
