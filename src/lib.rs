@@ -52,11 +52,16 @@ mod device;
 #[allow(unsafe_code, reason = "loads libraries")]
 mod driver;
 mod error;
+#[allow(unsafe_code, reason = "owns what the driver works on")]
+mod pending;
 mod placement;
 #[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
 mod queue;
 #[allow(unsafe_code, reason = "calls the driver")]
 mod raw;
+
+#[allow(unsafe_code, reason = "hands lent memory to the driver")]
+mod scope;
 
 pub use area::{
     Align, Alignment, Area, DeviceArea, DeviceMemFlags, FreePolicy, HostArea, HostMemFlags,
@@ -72,9 +77,14 @@ pub use device::{
 };
 pub use driver::{Driver, Extension, Version};
 pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use pending::{OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{Queue, Source, Target};
 pub use raw::context::MemoryUse;
+pub use scope::{
+    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
+    LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
+};
 
 pub use level_zero_sys as sys;
 

@@ -66,7 +66,10 @@ bitflags! {
 ///
 /// drop(source); // waits for the copy
 /// assert_eq!(target[4095], 1);
-/// # unsafe { (api.zeCommandListDestroy)(list) };
+/// # // The memory is given back a little before the list is done with the copy.
+/// # let wait = api.zeCommandListHostSynchronize.unwrap();
+/// # unsafe { wait(list, u64::MAX) };
+/// # assert_eq!(unsafe { (api.zeCommandListDestroy)(list) }, sys::ZE_RESULT_SUCCESS);
 /// # }
 /// # Ok::<(), ze_area::Error>(())
 /// ```

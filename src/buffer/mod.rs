@@ -12,6 +12,7 @@ mod view;
 pub use atomic::{AtomicElement, AtomicSlice};
 pub(crate) use element::Fits;
 pub use element::{Element, Upload};
+pub(crate) use view::resolve;
 pub use view::{ZeSlice, ZeSliceMut};
 
 use crate::area::FreePolicy;

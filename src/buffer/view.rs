@@ -52,7 +52,7 @@ impl<T, P: Placement> Clone for ZeSlice<'_, T, P> {
 impl<T, P: Placement> Copy for ZeSlice<'_, T, P> {}
 
 /// The offset and the length of a range in `len` elements.
-pub(super) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Result<(usize, usize)> {
+pub(crate) fn resolve(range: &impl RangeBounds<usize>, len: usize) -> Result<(usize, usize)> {
     let start = match range.start_bound() {
         Bound::Included(&start) => start,
         Bound::Excluded(&before) => before.saturating_add(1),
@@ -236,7 +236,19 @@ impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
     }
 }
 
+impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
+    /// What the view is made of.
+    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Home>) {
+        (self.pointer, self.len, self.home)
+    }
+}
+
 impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
+    /// What the view is made of.
+    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Home>) {
+        (self.pointer, self.len, self.home)
+    }
+
     /// The address of the first element, to be written to.
     #[inline]
     #[must_use]

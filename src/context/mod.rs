@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
 use crate::queue::Queue;
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
+use crate::raw::event::Events;
 use crate::raw::home::Home;
 use crate::raw::list::ImmediateList;
 use crate::raw::lock::lock;
@@ -52,6 +53,7 @@ struct ContextShared {
     ledgers: [Arc<Ledger>; 3],
     /// Lists by device, made when first needed, through which areas fill device memory.
     uploads: Mutex<Vec<(ZeDevice, Arc<ImmediateList>)>>,
+    events: Events,
     /// For views of memory that this library did not allocate; made when first needed.
     foreign: OnceLock<Box<[Home]>>,
 }
@@ -230,9 +232,10 @@ impl Context {
                     ledger(PlacementKind::Host),
                 ],
                 driver,
-                inner,
                 uploads: Mutex::new(Vec::new()),
+                events: Events::new(&inner),
                 foreign: OnceLock::new(),
+                inner,
             }),
         }
     }
@@ -386,6 +389,11 @@ impl Context {
         let list = Arc::new(ImmediateList::new(self.inner(), device.handle(), group)?);
         uploads.push((device.clone(), Arc::clone(&list)));
         Ok(list)
+    }
+
+    /// Events for work that is waited for.
+    pub(crate) fn events(&self) -> &Events {
+        &self.shared.events
     }
 
     /// Whether both are the same context of the driver, also where they were taken from its handle

@@ -45,6 +45,10 @@ pub struct Properties {
     pub subslices_per_slice: u32,
     /// Slices.
     pub slices: u32,
+    /// Nanoseconds in a tick of the device's clock.
+    pub timer_resolution: u64,
+    /// How many bits of a timestamp of an operation count, before it starts from 0 again.
+    pub kernel_timestamp_bits: u32,
 }
 
 /// The kind of a device.
@@ -229,6 +233,8 @@ pub(super) fn properties(driver: &DriverInner, device: DeviceHandle) -> Result<P
         eus_per_subslice: raw.numEUsPerSubslice,
         subslices_per_slice: raw.numSubslicesPerSlice,
         slices: raw.numSlices,
+        timer_resolution: raw.timerResolution,
+        kernel_timestamp_bits: raw.kernelTimestampValidBits,
     })
 }
 

@@ -189,6 +189,28 @@ pub enum Error {
         /// Which end of it.
         what: &'static str,
     },
+    /// TODO
+    #[error("the {what} of the {operation} is on {device}")]
+    WrongDevice {
+        /// Which operation.
+        operation: &'static str,
+        /// Which end of it.
+        what: &'static str,
+        /// Device.
+        device: String,
+    },
+    /// A slice of a Shared or Host buffer was lent as plain memory of the host, while the driver has
+    /// several devices.
+    #[error(
+        "the {what} of the {operation} is a slice of a Shared or Host buffer, lent as plain memory: \
+         lend the buffer or a view of it, `q.lend(&buffer)`, `q.lend(buffer.slice(range)?)`"
+    )]
+    SliceOfBuffer {
+        /// Which operation.
+        operation: &'static str,
+        /// Which end of it.
+        what: &'static str,
+    },
     /// The two ends of a copy differ in length.
     #[error(
         "the source has {source_len} elements and the target {target_len}: take a slice of the longer one (a Vec is not grown: queue.to_vec makes one)"
@@ -319,6 +341,8 @@ impl Error {
             | Self::NoDevice { .. }
             | Self::DeviceNotInContext { .. }
             | Self::WrongContext { .. }
+            | Self::SliceOfBuffer { .. }
+            | Self::WrongDevice { .. }
             | Self::LengthMismatch { .. }
             | Self::OutOfBounds { .. }
             | Self::Cast { .. }

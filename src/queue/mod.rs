@@ -2,6 +2,7 @@
 
 mod ends;
 mod lane;
+mod reach;
 
 pub(crate) use ends::sealed;
 pub use ends::{Source, Target};
@@ -10,16 +11,18 @@ use crate::buffer::{Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::{Error, Result, Returned};
+use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
 use crate::raw::home::Home;
-use crate::raw::list::ImmediateList;
+use crate::raw::list::{CommandList, ImmediateList, ListDesc};
 use core::fmt;
 use core::mem::MaybeUninit;
+use level_zero_sys as sys;
 use sealed::{End, RawSource, RawTarget};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How many bytes of a pattern that the driver does not take are written out at once.
-const PIECE: usize = 1 << 16;
+pub(crate) const PIECE: usize = 1 << 16;
 
 /// An in-order queue on a device. What it does is complete when the call returns.
 ///
@@ -45,8 +48,11 @@ const PIECE: usize = 1 << 16;
 pub struct Queue {
     context: Context,
     list: Arc<ImmediateList>,
+    /// Made when first needed.
+    asynchronous: Arc<OnceLock<CommandList>>,
+    waiter: Arc<Waiter>,
     device: ZeDevice,
-    max_fill_pattern: usize,
+    pub(crate) max_fill_pattern: usize,
 }
 
 impl fmt::Debug for Queue {
@@ -67,10 +73,41 @@ impl Queue {
                 device.handle(),
                 group.ordinal,
             )?),
+            asynchronous: Arc::new(OnceLock::new()),
+            waiter: Arc::default(),
             context: context.clone(),
             device: device.clone(),
             max_fill_pattern: group.max_fill_pattern,
         })
+    }
+
+    /// The list for work that is not waited for by the call that enqueues it.
+    pub(crate) fn asynchronous(&self) -> Result<&CommandList> {
+        if let Some(list) = self.asynchronous.get() {
+            return Ok(list);
+        }
+        let desc = ListDesc {
+            ordinal: self.device.copy_group()?.ordinal,
+            mode: sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
+            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
+        // Where two threads came here at once, the first one's is taken.
+        Ok(self.asynchronous.get_or_init(|| list))
+    }
+
+    /// Who waits for what is awaited.
+    pub(crate) fn waiter(&self) -> &Waiter {
+        &self.waiter
+    }
+
+    /// Whether the two are clones of each other.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.list, &other.list)
+    }
+
+    pub(crate) fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The device that the queue works on.

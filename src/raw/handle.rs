@@ -11,6 +11,8 @@ pub(crate) type DriverHandle = Handle<sys::_ze_driver_handle_t>;
 pub(crate) type DeviceHandle = Handle<sys::_ze_device_handle_t>;
 pub(crate) type ContextHandle = Handle<sys::_ze_context_handle_t>;
 pub(crate) type ListHandle = Handle<sys::_ze_command_list_handle_t>;
+pub(crate) type EventHandle = Handle<sys::_ze_event_handle_t>;
+pub(crate) type EventPoolHandle = Handle<sys::_ze_event_pool_handle_t>;
 
 // SAFETY: a handle is a number to everybody but the driver, and the specification lets every
 // thread use it; calls on an object that one thread at a time may use (command lists) go through

@@ -1,37 +1,61 @@
-//! An immediate command list: work that is done when the call returns.
+//! Immediate command lists.
 
 use crate::error::{Error, Result};
 use crate::raw::context::ContextInner;
 use crate::raw::exit;
-use crate::raw::handle::{DeviceHandle, Handle, ListHandle};
+use crate::raw::handle::{DeviceHandle, EventHandle, Handle, ListHandle};
 use crate::raw::lock::lock;
 use core::ffi::c_void;
 use level_zero_sys as sys;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// An in-order, synchronous immediate command list behind a lock.
+/// An immediate command list behind a lock.
 ///
-/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
-/// ones.
+/// The specification promises no order between the operations of a list: what needs another one done
+/// has a barrier before it.
 #[derive(Debug)]
-pub struct ImmediateList {
+pub(crate) struct CommandList {
     context: Arc<ContextInner>,
     /// One thread at a time uses the list, as the specification asks.
-    list: Mutex<ListHandle>,
+    state: Mutex<State>,
 }
 
-impl ImmediateList {
-    /// Makes a list on a device of the context, in the queue group of that ordinal.
+#[derive(Debug)]
+struct State {
+    handle: ListHandle,
+    /// How many operations were appended.
+    appended: u64,
+    /// How many had been when the last barrier was.
+    fenced: u64,
+}
+
+/// How a list is made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListDesc {
+    /// The queue group.
+    pub(crate) ordinal: u32,
+    pub(crate) mode: sys::ze_command_queue_mode_t,
+    pub(crate) priority: sys::ze_command_queue_priority_t,
+}
+
+/// A list that its caller alone uses for as long as this lives.
+pub(crate) struct Locked<'a> {
+    context: &'a ContextInner,
+    state: MutexGuard<'a, State>,
+}
+
+impl CommandList {
+    /// Makes a list on a device of the context.
     pub(crate) fn new(
         context: &Arc<ContextInner>,
         device: DeviceHandle,
-        group: u32,
+        desc: ListDesc,
     ) -> Result<Self> {
         let desc = sys::ze_command_queue_desc_t {
             stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
-            ordinal: group,
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+            ordinal: desc.ordinal,
+            mode: desc.mode,
+            priority: desc.priority,
             ..Default::default()
         };
         let mut raw = core::ptr::null_mut();
@@ -50,27 +74,212 @@ impl ImmediateList {
                 }
             })?;
         exit::watch();
-        let list = Handle::new(raw).ok_or_else(|| Error::DriverFault {
+        let handle = Handle::new(raw).ok_or_else(|| Error::DriverFault {
             call: "zeCommandListCreateImmediate",
             what: "gave a null list".into(),
         })?;
         Ok(Self {
             context: Arc::clone(context),
-            list: Mutex::new(list),
+            state: Mutex::new(State {
+                handle,
+                appended: 0,
+                fenced: 0,
+            }),
         })
     }
 
-    /// Runs an append call with the list locked.
-    fn append(
-        &self,
+    /// Waits for the list's turn.
+    #[inline]
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        Locked {
+            context: &self.context,
+            // A panic while the lock is held cannot leave the handle in disorder.
+            state: lock(&self.state),
+        }
+    }
+
+    /// Waits for everything on the list, where the driver has a call for that.
+    pub(crate) fn synchronize(&self) -> Result<()> {
+        const CALL: &str = "zeCommandListHostSynchronize";
+        let driver = self.context.driver();
+        let api = driver.enter(CALL)?;
+        let synchronize = driver.optional(CALL, api.zeCommandListHostSynchronize)?;
+        drop(api);
+        let list = self.lock().state.handle;
+        driver.call(CALL, |_| {
+            // SAFETY: the list is live.
+            unsafe { synchronize(list.as_raw(), u64::MAX) }
+        })
+    }
+}
+
+impl Drop for CommandList {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let list = state.handle;
+        let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
+            // SAFETY: the list is live, this value owns it, and all work on it is done: whoever
+            // appends to it keeps it until that is so.
+            unsafe { (api.zeCommandListDestroy)(list.as_raw()) }
+        });
+        if let Err(error) = destroyed
+            && !matches!(error, Error::Exiting { .. })
+        {
+            tracing::error!(%error, "a command list could not be destroyed");
+        }
+    }
+}
+
+/// An event to signal after an operation, as the driver takes it.
+fn raw(signal: Option<EventHandle>) -> sys::ze_event_handle_t {
+    signal.map_or(core::ptr::null_mut(), Handle::as_raw)
+}
+
+impl Locked<'_> {
+    /// How many operations were appended up to now: the number of the last one.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.state.appended
+    }
+
+    /// Runs an append call.
+    #[inline]
+    pub(crate) fn append(
+        &mut self,
         call: &'static str,
         append: impl FnOnce(&sys::Api, sys::ze_command_list_handle_t) -> sys::ze_result_t,
     ) -> Result<()> {
-        // A panic while the lock is held cannot leave the handle in disorder.
-        let list = lock(&self.list);
-        self.context
-            .driver()
-            .call(call, |api| append(api, list.as_raw()))
+        // Also where it fails: what a failed call has left behind is not known.
+        self.state.appended += 1;
+        let list = self.state.handle.as_raw();
+        self.context.driver().call(call, |api| append(api, list))
+    }
+
+    /// Copies `bytes` bytes.
+    ///
+    /// # Safety
+    ///
+    /// Until the operation is done, both ranges must be live memory of the context or of the host,
+    /// not overlapping, the target exclusively the caller's and nobody writing the source; and
+    /// the event must live.
+    #[inline]
+    pub(crate) unsafe fn copy(
+        &mut self,
+        target: *mut c_void,
+        source: *const c_void,
+        bytes: usize,
+        signal: Option<EventHandle>,
+    ) -> Result<()> {
+        self.append("zeCommandListAppendMemoryCopy", |api, list| {
+            // SAFETY: the list is live and locked; the ranges and the event are the caller's to
+            // vouch for.
+            unsafe {
+                (api.zeCommandListAppendMemoryCopy)(
+                    list,
+                    target,
+                    source,
+                    bytes,
+                    raw(signal),
+                    0,
+                    core::ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// Fills `bytes` bytes with a repeated pattern.
+    ///
+    /// The pattern's length is a power of two, not above the queue group's limit, and divides
+    /// `bytes`.
+    ///
+    /// # Safety
+    ///
+    /// Until the operation is done, the range must be live memory of the context that is exclusively
+    /// the caller's, and the pattern and the event must live.
+    #[inline]
+    pub(crate) unsafe fn fill(
+        &mut self,
+        target: *mut c_void,
+        pattern: &[u8],
+        bytes: usize,
+        signal: Option<EventHandle>,
+    ) -> Result<()> {
+        self.append("zeCommandListAppendMemoryFill", |api, list| {
+            // SAFETY: the list is live and locked; range, pattern and event are the caller's to
+            // vouch for.
+            unsafe {
+                (api.zeCommandListAppendMemoryFill)(
+                    list,
+                    target,
+                    pattern.as_ptr().cast(),
+                    pattern.len(),
+                    bytes,
+                    raw(signal),
+                    0,
+                    core::ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// Makes what follows wait for everything before, and for the events; then signals.
+    pub(crate) fn barrier(
+        &mut self,
+        signal: Option<EventHandle>,
+        waits: &[sys::ze_event_handle_t],
+    ) -> Result<()> {
+        let before = self.state.appended;
+        let count = u32::try_from(waits.len()).unwrap_or(u32::MAX);
+        let list = if waits.is_empty() {
+            core::ptr::null_mut()
+        } else {
+            waits.as_ptr().cast_mut()
+        };
+        let waits = list;
+        self.append("zeCommandListAppendBarrier", |api, list| {
+            // SAFETY: the list is live and locked; events are live until what waits for them is
+            // done, since their owners wait for the list; there are as many as is said.
+            unsafe { (api.zeCommandListAppendBarrier)(list, raw(signal), count, waits) }
+        })?;
+        self.state.fenced = before;
+        Ok(())
+    }
+
+    /// Makes what follows wait for the operation of that number, unless a barrier did already.
+    #[inline]
+    pub(crate) fn after(&mut self, position: u64) -> Result<()> {
+        if position <= self.state.fenced {
+            return Ok(());
+        }
+        self.barrier(None, &[])
+    }
+}
+
+/// A synchronous immediate command list: work is done when the call returns.
+///
+/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
+/// ones.
+#[derive(Debug)]
+pub struct ImmediateList(CommandList);
+
+impl ImmediateList {
+    /// Makes a list on a device of the context, in the queue group of that ordinal.
+    pub(crate) fn new(
+        context: &Arc<ContextInner>,
+        device: DeviceHandle,
+        group: u32,
+    ) -> Result<Self> {
+        let desc = ListDesc {
+            ordinal: group,
+            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        CommandList::new(context, device, desc).map(Self)
+    }
+
+    /// Waits for the list's turn.
+    pub(crate) fn lock(&self) -> Locked<'_> {
+        self.0.lock()
     }
 
     /// Copies `bytes` bytes and waits.
@@ -85,83 +294,27 @@ impl ImmediateList {
         source: *const c_void,
         bytes: usize,
     ) -> Result<()> {
-        self.append("zeCommandListAppendMemoryCopy", |api, list| {
-            // SAFETY: the list is live and locked; the ranges are the caller's to vouch for; no
-            // events are named.
-            unsafe {
-                (api.zeCommandListAppendMemoryCopy)(
-                    list,
-                    target,
-                    source,
-                    bytes,
-                    core::ptr::null_mut(),
-                    0,
-                    core::ptr::null_mut(),
-                )
-            }
-        })
+        // SAFETY: as the caller vouches; the operation is done when the call returns.
+        unsafe { self.lock().copy(target, source, bytes, None) }
     }
 
     /// Fills `bytes` bytes with a repeated pattern and waits.
     ///
-    /// The pattern's length is a power of two, not above the queue group's limit, and divides
-    /// `bytes`.
-    ///
     /// # Safety
     ///
-    /// The range must be live memory of the context that is exclusively the caller's.
+    /// As of [`Locked::fill`]; the operation is done when the call returns.
     pub(crate) unsafe fn fill(
         &self,
         target: *mut c_void,
         pattern: &[u8],
         bytes: usize,
     ) -> Result<()> {
-        self.append("zeCommandListAppendMemoryFill", |api, list| {
-            // SAFETY: the list is live and locked; the pattern outlives the call, which has done
-            // the work when it returns; the range is the caller's to vouch for; no events.
-            unsafe {
-                (api.zeCommandListAppendMemoryFill)(
-                    list,
-                    target,
-                    pattern.as_ptr().cast(),
-                    pattern.len(),
-                    bytes,
-                    core::ptr::null_mut(),
-                    0,
-                    core::ptr::null_mut(),
-                )
-            }
-        })
+        // SAFETY: as the caller vouches; the operation is done when the call returns.
+        unsafe { self.lock().fill(target, pattern, bytes, None) }
     }
 
     /// Waits for everything enqueued before, and makes its writes visible.
     pub(crate) fn barrier(&self) -> Result<()> {
-        self.append("zeCommandListAppendBarrier", |api, list| {
-            // SAFETY: the list is live and locked; no events are named.
-            unsafe {
-                (api.zeCommandListAppendBarrier)(
-                    list,
-                    core::ptr::null_mut(),
-                    0,
-                    core::ptr::null_mut(),
-                )
-            }
-        })
-    }
-}
-
-impl Drop for ImmediateList {
-    fn drop(&mut self) {
-        let list = *self.list.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
-            // SAFETY: the list is live, this value owns it, and all work on it is done: every
-            // append has waited.
-            unsafe { (api.zeCommandListDestroy)(list.as_raw()) }
-        });
-        if let Err(error) = destroyed
-            && !matches!(error, Error::Exiting { .. })
-        {
-            tracing::error!(%error, "a command list could not be destroyed");
-        }
+        self.lock().barrier(None, &[])
     }
 }

@@ -3,8 +3,10 @@
 pub(crate) mod allocation;
 pub(crate) mod call;
 pub(crate) mod context;
+pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod handle;
 pub(crate) mod home;
 pub(crate) mod list;
 pub(crate) mod lock;
+pub(crate) mod quiet;

@@ -445,12 +445,14 @@ fn memory_goes_to_a_c_program_and_back(subject: &Subject) {
     program.end();
 }
 
-/// An asynchronous immediate list, a pool and an event that nobody has signalled.
+/// An asynchronous immediate list, and two events: the one that its copy waits for, which nobody has
+/// signalled, and the one that the copy signals.
 struct Gate {
     api: &'static Api,
     list: sys::ze_command_list_handle_t,
     pool: sys::ze_event_pool_handle_t,
-    event: sys::ze_event_handle_t,
+    opens: sys::ze_event_handle_t,
+    done: sys::ze_event_handle_t,
 }
 
 /// What the signalling thread needs.
@@ -482,7 +484,7 @@ impl Gate {
         let desc = sys::ze_event_pool_desc_t {
             stype: sys::ZE_STRUCTURE_TYPE_EVENT_POOL_DESC,
             flags: sys::ZE_EVENT_POOL_FLAG_HOST_VISIBLE,
-            count: 1,
+            count: 2,
             ..Default::default()
         };
         let mut pool = null_mut();
@@ -490,18 +492,23 @@ impl Gate {
             api,
             zeEventPoolCreate(handle, &raw const desc, 1, &raw mut device, &raw mut pool)
         );
-        let desc = sys::ze_event_desc_t {
-            stype: sys::ZE_STRUCTURE_TYPE_EVENT_DESC,
-            wait: sys::ZE_EVENT_SCOPE_FLAG_HOST,
-            ..Default::default()
-        };
-        let mut event = null_mut();
-        ok!(api, zeEventCreate(pool, &raw const desc, &raw mut event));
+        let [opens, done] = [0, 1].map(|index| {
+            let desc = sys::ze_event_desc_t {
+                stype: sys::ZE_STRUCTURE_TYPE_EVENT_DESC,
+                index,
+                wait: sys::ZE_EVENT_SCOPE_FLAG_HOST,
+                ..Default::default()
+            };
+            let mut event = null_mut();
+            ok!(api, zeEventCreate(pool, &raw const desc, &raw mut event));
+            event
+        });
         Self {
             api,
             list,
             pool,
-            event,
+            opens,
+            done,
         }
     }
 
@@ -516,16 +523,19 @@ impl Gate {
                 target,
                 from,
                 bytes,
-                null_mut(),
+                self.done,
                 1,
-                &raw mut self.event
+                &raw mut self.opens
             )
         );
     }
 
     fn end(self) {
+        // The memory is given back a little before the list is done with the copy.
+        ok!(self.api, zeEventHostSynchronize(self.done, u64::MAX));
         ok!(self.api, zeCommandListDestroy(self.list));
-        ok!(self.api, zeEventDestroy(self.event));
+        ok!(self.api, zeEventDestroy(self.opens));
+        ok!(self.api, zeEventDestroy(self.done));
         ok!(self.api, zeEventPoolDestroy(self.pool));
     }
 }
@@ -543,7 +553,7 @@ fn a_blocking_free_waits_for_work_that_was_enqueued_with_raw_handles(subject: &S
     let mut target = context.host_area().mmap::<u32>(1000).unwrap();
     let mut gate = Gate::new(&context, subject.device());
     gate.copy(target.device_mut_ptr(), &source);
-    let signal = Signal(gate.api, gate.event);
+    let signal = Signal(gate.api, gate.opens);
     let sent = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -1,0 +1,146 @@
+//! Pending operations: asynchronous work that owns what it works on.
+
+mod flight;
+mod start;
+pub(crate) mod waiter;
+
+pub use start::{OwnedSource, OwnedTarget};
+
+use crate::error::{Result, Returned};
+use crate::raw::quiet::{Exiting, halt};
+use core::fmt;
+use core::future::Future;
+use core::mem::{ManuallyDrop, MaybeUninit};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use flight::Flight;
+use std::sync::Arc;
+
+/// An operation that was started, with everything that it works on: `R`.
+///
+/// [`wait`](Pending::wait) gives that back, and so does `.await`, in any executor: the first poll hands
+/// the waiting over to a thread of the queue. Dropping it waits too; forgetting it leaks what it
+/// owns, which the device may go on using.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// # let context = ze_area::Context::new()?;
+/// # let queue = context.queue(context.first_device()?)?;
+/// let x = context.default_device_area()?.mmap_from_slice(&[1.0_f32, 2.0, 3.0])?;
+/// let pending = queue.start_copy(x, vec![0.0; 3])?;
+/// // ... the host does something else ...
+/// let (x, output) = pending.wait()?;
+/// assert_eq!(output, [1.0, 2.0, 3.0]);
+/// # drop(x);
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+#[must_use = "dropping it waits for the operation; `wait` or `.await` gives back what it works on"]
+pub struct Pending<R> {
+    /// `None` once the operation is known to be done, and what it owned was given back.
+    flight: Option<Arc<Flight>>,
+    /// Nothing is done with it while the operation runs. In a `MaybeUninit`, so that moving it asserts
+    /// nothing of memory that the device writes.
+    // Initialised for as long as `flight` is there.
+    owned: MaybeUninit<R>,
+}
+
+// Nothing is pinned: what the device works on is behind pointers.
+impl<R> Unpin for Pending<R> {}
+
+impl<R> Pending<R> {
+    fn new(flight: Arc<Flight>, owned: R) -> Self {
+        Self {
+            flight: Some(flight),
+            owned: MaybeUninit::new(owned),
+        }
+    }
+
+    /// Waits until the operation is done, and gives back what it worked on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`](crate::Error::Call) where waiting failed or the device was lost, with what it worked on, whose
+    /// contents are then anything.
+    pub fn wait(self) -> Result<R, Returned<R>> {
+        let mut this = ManuallyDrop::new(self);
+        let Some(flight) = this.flight.take() else {
+            // Not reached: only a poll takes it, and whoever polled has no value to call this with.
+            halt();
+        };
+        match flight.wait() {
+            Ok(waited) => {
+                // SAFETY: the value was there while the flight was, and is taken once.
+                let owned = unsafe { this.owned.assume_init_read() };
+                returned(waited, owned)
+            }
+            Err(Exiting) => halt(),
+        }
+    }
+
+    /// Whether the operation is done, so that [`wait`](Pending::wait) returns at once.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.flight.as_ref().is_none_or(|flight| flight.is_done())
+    }
+}
+
+/// The result of an operation that is done.
+fn returned<R>(waited: Result<()>, owned: R) -> Result<R, Returned<R>> {
+    match waited {
+        Ok(()) => Ok(owned),
+        Err(error) => Err(Returned {
+            error,
+            buffer: owned,
+        }),
+    }
+}
+
+/// Waits. Where the process is ending, so that the driver cannot be asked any more, what the operation
+/// works on stays allocated.
+impl<R> Drop for Pending<R> {
+    fn drop(&mut self) {
+        if let Some(flight) = self.flight.take()
+            && flight.wait().is_ok()
+        {
+            // SAFETY: the value was there while the flight was, nothing uses it any more, and it is
+            // dropped once.
+            unsafe { self.owned.assume_init_drop() };
+        }
+    }
+}
+
+/// Resolves when the operation is done, to what [`wait`](Pending::wait) returns.
+///
+/// No thread polls for that: one of the queue's, started when something is first awaited, waits in
+/// the driver and wakes the task. Where no thread can be started, the poll itself waits.
+impl<R> Future for Pending<R> {
+    type Output = Result<R, Returned<R>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let Some(flight) = &this.flight else {
+            // Polled again after it was done.
+            return Poll::Pending;
+        };
+        match Flight::poll(flight, context.waker()) {
+            Poll::Ready(Ok(waited)) => {
+                this.flight = None;
+                // SAFETY: the value was there while the flight was, and is taken once.
+                let owned = unsafe { this.owned.assume_init_read() };
+                Poll::Ready(returned(waited, owned))
+            }
+            // The process is ending: what the operation works on stays where it is.
+            Poll::Ready(Err(Exiting)) | Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl<R> fmt::Debug for Pending<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending")
+            .field("owns", &core::any::type_name::<R>())
+            .field("is_complete", &self.is_complete())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,337 @@
+//! What a scope rests on: the lists that work was enqueued on, who waits for whom, and the end.
+
+use super::profile::{Operation, Recorder};
+use super::track::{Access, Stamp};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::queue::Queue;
+use crate::queue::sealed::End;
+use crate::raw::event::{Event, EventKind};
+use crate::raw::handle::EventHandle;
+use crate::raw::list::Locked;
+use crate::raw::quiet::{Exiting, halt, quiesce};
+use core::any::Any;
+use core::cell::RefCell;
+use std::sync::Arc;
+
+/// How many marks may be out before all lists are waited for and the marks used again.
+const MOST_MARKS: usize = 512;
+
+/// How many bytes of patterns are kept together.
+const PATTERNS: usize = 4096;
+
+/// The longest pattern of a fill.
+pub(super) const LONGEST_PATTERN: usize = 1024;
+
+/// What a scope rests on. It lives outside the scope's closure, and [`settle`](Ground::settle) runs
+/// before it ends, in whatever way the closure does.
+///
+/// Not `Sync`: a scope belongs to the thread that opened it.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    context: Context,
+    state: RefCell<State>,
+}
+
+/// What an operation is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct What<'a> {
+    pub(super) name: &'a str,
+    pub(super) bytes: usize,
+    /// Whether it comes after everything before on the same line.
+    pub(super) ordered: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lines: Vec<Line>,
+    /// Events that lines wait for, signalled by others.
+    marks: Vec<Event>,
+    /// What operations use until they are done.
+    kept: Vec<Arc<dyn Any + Send + Sync>>,
+    staged: Vec<Box<[u8]>>,
+    patterns: Vec<Box<[u8; PATTERNS]>>,
+    /// How much of the last chunk of patterns is used, and where in it the last pattern is.
+    used: usize,
+    last_pattern: (usize, usize),
+    waits: Vec<level_zero_sys::ze_event_handle_t>,
+    recorder: Option<Recorder>,
+}
+
+/// A queue in a scope.
+#[derive(Debug)]
+struct Line {
+    queue: Queue,
+    /// The number of the last operation of this scope on the list.
+    last: u64,
+    /// Operations up to this number are known to be done.
+    done: u64,
+    /// The event to wait for the list with: there before anything is enqueued, so that waiting needs
+    /// nothing that can be missing.
+    end: Option<Event>,
+    /// The last mark, and the number of the operation that it comes after.
+    mark: Option<(u64, EventHandle)>,
+    /// By line, up to which operation of it this one waits for.
+    seen: Vec<u64>,
+}
+
+impl Ground {
+    pub(super) fn new(context: &Context) -> Self {
+        Self {
+            context: context.clone(),
+            state: RefCell::default(),
+        }
+    }
+
+    /// Notes from now on when each operation ran.
+    pub(super) fn record(&self) {
+        self.state.borrow_mut().recorder = Some(Recorder::default());
+    }
+
+    /// What was noted, once everything is done.
+    pub(super) fn recorded(&self) -> Vec<Operation> {
+        let recorder = self.state.borrow_mut().recorder.take();
+        recorder.map(Recorder::into_operations).unwrap_or_default()
+    }
+
+    /// The line of a queue.
+    pub(super) fn line(&self, queue: &Queue) -> Result<usize> {
+        if queue.context() != &self.context {
+            return Err(Error::WrongContext {
+                operation: "scope",
+                what: "queue",
+            });
+        }
+        let lines = &mut self.state.borrow_mut().lines;
+        if let Some(line) = lines.iter().position(|line| line.queue.is(queue)) {
+            return Ok(line);
+        }
+        lines.push(Line {
+            queue: queue.clone(),
+            last: 0,
+            done: 0,
+            end: None,
+            mark: None,
+            seen: Vec::new(),
+        });
+        Ok(lines.len() - 1)
+    }
+
+    /// Checks that the device of a line may touch memory.
+    pub(super) fn check<T>(
+        &self,
+        line: usize,
+        operation: &'static str,
+        what: &'static str,
+        end: &End<'_, T>,
+    ) -> Result<()> {
+        self.state.borrow().lines[line]
+            .queue
+            .check_reach(operation, what, end)
+    }
+
+    /// The longest pattern that fills of a line can have.
+    pub(super) fn max_fill_pattern(&self, line: usize) -> usize {
+        self.state.borrow().lines[line].queue.max_fill_pattern
+    }
+
+    /// Enqueues an operation on a line, after what it depends on.
+    ///
+    /// `append` gets the list, locked, and an event to signal.
+    #[inline]
+    pub(super) fn enqueue(
+        &self,
+        line: usize,
+        what: What<'_>,
+        accesses: &[Access<'_>],
+        append: impl FnOnce(&mut Locked<'_>, Option<EventHandle>) -> Result<()>,
+    ) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        let own = &mut state.lines[line];
+        if own.end.is_none() {
+            own.end = Some(self.context.events().take(EventKind::Plain)?);
+        }
+        let mut fence = 0;
+        let mut foreign = false;
+        for access in accesses {
+            access.conflicts(|stamp| {
+                if stamp.line as usize == line {
+                    fence = fence.max(stamp.position);
+                } else {
+                    foreign = true;
+                }
+            });
+        }
+        if foreign {
+            self.order(state, line, accesses)?;
+        }
+        let own = &mut state.lines[line];
+        if what.ordered {
+            fence = own.last;
+        }
+        let signal = match &mut state.recorder {
+            Some(recorder) => Some(recorder.next(&own.queue, line, what)?),
+            None => None,
+        };
+        let mut list = own.queue.asynchronous()?.lock();
+        let fenced = if foreign && !state.waits.is_empty() {
+            list.barrier(None, &state.waits)
+        } else {
+            list.after(fence)
+        };
+        let appended = fenced.and_then(|()| append(&mut list, signal));
+        // Also where it failed: what a failed call has left behind is not known.
+        own.last = list.position();
+        drop(list);
+        let stamp = Stamp {
+            line: u32::try_from(line).unwrap_or(u32::MAX),
+            position: own.last,
+        };
+        for access in accesses {
+            access.stamp(stamp);
+        }
+        appended
+    }
+
+    /// Fills `state.waits` with the events that `line` has to wait for.
+    #[cold]
+    fn order(&self, state: &mut State, line: usize, accesses: &[Access<'_>]) -> Result<()> {
+        if state.marks.len() >= MOST_MARKS {
+            self.settle_all(state)?;
+        }
+        let mut needs = Vec::new();
+        for access in accesses {
+            access.conflicts(|stamp| needs.push(stamp));
+        }
+        state.waits.clear();
+        for stamp in needs {
+            let other = stamp.line as usize;
+            let seen = state.lines[line].seen.get(other).copied().unwrap_or(0);
+            let theirs = &mut state.lines[other];
+            if other == line || stamp.position <= theirs.done.max(seen) {
+                continue;
+            }
+            let (position, event) = match theirs.mark {
+                Some(mark) if mark.0 >= stamp.position => mark,
+                _ => {
+                    let event = self.context.events().take(EventKind::Plain)?;
+                    let handle = event.handle();
+                    state.marks.push(event);
+                    let mut list = theirs.queue.asynchronous()?.lock();
+                    let position = list.position();
+                    let marked = list.barrier(Some(handle), &[]);
+                    theirs.last = list.position();
+                    marked?;
+                    *theirs.mark.insert((position, handle))
+                }
+            };
+            state.waits.push(event.as_raw());
+            let seen = &mut state.lines[line].seen;
+            if seen.len() <= other {
+                seen.resize(other + 1, 0);
+            }
+            seen[other] = position;
+        }
+        Ok(())
+    }
+
+    /// Keeps something until the scope is over.
+    pub(super) fn keep<T: Any + Send + Sync>(&self, what: &Arc<T>) {
+        let kept = &mut self.state.borrow_mut().kept;
+        let address = Arc::as_ptr(what).cast::<()>();
+        if !kept
+            .iter()
+            .rev()
+            .take(8)
+            .any(|kept| core::ptr::addr_eq(Arc::as_ptr(kept), address))
+        {
+            kept.push(Arc::<T>::clone(what));
+        }
+    }
+
+    /// Keeps bytes until the scope is over, and returns where they are.
+    pub(super) fn stage(&self, bytes: Box<[u8]>) -> *const [u8] {
+        let address = &raw const *bytes;
+        self.state.borrow_mut().staged.push(bytes);
+        address
+    }
+
+    /// Keeps a short pattern until the scope is over, and returns where it is.
+    ///
+    /// At most [`LONGEST_PATTERN`] bytes.
+    pub(super) fn pattern(&self, pattern: &[u8]) -> *const [u8] {
+        let state = &mut *self.state.borrow_mut();
+        let len = pattern.len().min(LONGEST_PATTERN);
+        let pattern = &pattern[..len];
+        let (start, end) = state.last_pattern;
+        if let Some(chunk) = state.patterns.last()
+            && &chunk[start..end] == pattern
+        {
+            return &raw const chunk[start..end];
+        }
+        if state.patterns.is_empty() || state.used + len > PATTERNS {
+            state.patterns.push(Box::new([0; PATTERNS]));
+            state.used = 0;
+        }
+        let range = state.used..state.used + len;
+        state.used += len.next_multiple_of(16);
+        state.last_pattern = (range.start, range.end);
+        match state.patterns.last_mut() {
+            Some(chunk) => {
+                chunk[range.clone()].copy_from_slice(pattern);
+                &raw const chunk[range]
+            }
+            None => core::ptr::slice_from_raw_parts(core::ptr::null(), 0),
+        }
+    }
+
+    /// Waits until the operation of that stamp is done.
+    pub(super) fn wait_for(&self, stamp: Stamp) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        match state.lines.get_mut(stamp.line as usize) {
+            Some(line) if stamp.position > line.done => self.settle(line),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until everything that was enqueued in this scope is done. It is, whatever is returned.
+    pub(super) fn wait(&self) -> Result<()> {
+        self.settle_all(&mut self.state.borrow_mut())
+    }
+
+    fn settle_all(&self, state: &mut State) -> Result<()> {
+        let mut first = Ok(());
+        for line in &mut state.lines {
+            let settled = self.settle(line);
+            line.mark = None;
+            first = first.and(settled);
+        }
+        if let Some(recorder) = &mut state.recorder {
+            recorder.read();
+        }
+        // All lists are done, so nobody waits for a mark any more.
+        for mark in state.marks.drain(..) {
+            self.context.events().give_back(mark, EventKind::Plain);
+        }
+        first
+    }
+
+    /// Waits until the line's operations are done. They are, whatever is returned.
+    fn settle(&self, line: &mut Line) -> Result<()> {
+        if line.last <= line.done {
+            return Ok(());
+        }
+        // Both were there before anything was enqueued.
+        let (Ok(list), Some(end)) = (line.queue.asynchronous(), line.end.take()) else {
+            return Ok(());
+        };
+        match quiesce(list, &end) {
+            Ok(settled) => {
+                line.done = line.last;
+                self.context.events().give_back(end, EventKind::Plain);
+                settled
+            }
+            Err(Exiting) => halt(),
+        }
+    }
+}
