@@ -76,10 +76,13 @@ pub use device::{
     QueueGroupFlags, ZeDevice,
 };
 pub use driver::{Driver, Extension, Version};
-pub use error::{Error, ErrorKind, FreeError, Result, ResultCode, Returned};
+pub use error::{Error, ErrorKind, FreeError, RegionBound, Result, ResultCode, Returned};
 pub use pending::{OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
-pub use queue::{Queue, Source, Target};
+pub use queue::{
+    Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
+    SharedMemory, Source, Target,
+};
 pub use raw::context::MemoryUse;
 pub use scope::{
     HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,

@@ -42,6 +42,10 @@ mod memory_errors;
 mod process;
 #[path = "conformance/queries.rs"]
 mod queries;
+#[path = "conformance/queues.rs"]
+mod queues;
+#[path = "conformance/regions.rs"]
+mod regions;
 #[path = "conformance/sizes.rs"]
 mod sizes;
 #[path = "conformance/spy.rs"]
@@ -117,6 +121,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         devices::PROMISES,
         atomics::PROMISES,
         interop::PROMISES,
+        queues::PROMISES,
+        regions::PROMISES,
     ]
     .into_iter()
     .flatten()

@@ -11,7 +11,7 @@ use crate::device::ZeDevice;
 use crate::driver::Driver;
 use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
-use crate::queue::Queue;
+use crate::queue::{Queue, QueueBuilder};
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
 use crate::raw::event::Events;
 use crate::raw::home::Home;
@@ -304,7 +304,12 @@ impl Context {
     ///
     /// [`Error::DeviceNotInContext`]; [`Error::Call`].
     pub fn queue(&self, device: &ZeDevice) -> Result<Queue> {
-        Queue::new(self, device)
+        self.queue_builder(device).build()
+    }
+
+    /// A queue on a device of the context with other settings.
+    pub fn queue_builder(&self, device: &ZeDevice) -> QueueBuilder {
+        QueueBuilder::new(self, device)
     }
 
     /// What is live, by placement. Cheap: a few loads.

@@ -234,6 +234,55 @@ pub enum Error {
         /// The buffer's number of elements.
         len: usize,
     },
+    /// A region does not fit an end of its copy.
+    #[error(
+        "the region does not fit the {end}: {}; make it smaller or correct the layout",
+        bound.exceeded(*value, *limit)
+    )]
+    BadRegion {
+        /// Which end.
+        end: &'static str,
+        /// What of the end the region is beyond.
+        bound: RegionBound,
+        /// Where the region ends; `usize::MAX` where that does not fit the address space.
+        value: usize,
+        /// Where it may end at most.
+        limit: usize,
+    },
+    /// The device has no queue group of that ordinal, or one that cannot copy.
+    #[error(
+        "{device} has no queue group of ordinal {ordinal} that copies: it has {count} groups, \
+         counted from 0; `ZeDevice::queue_groups` lists them"
+    )]
+    BadQueueGroup {
+        /// The ordinal that was asked for.
+        ordinal: u32,
+        /// How many groups the device has.
+        count: usize,
+        /// The device's name.
+        device: String,
+    },
+    /// The queue group has no queue of that index.
+    #[error(
+        "there is no queue of index {index} in queue group {ordinal}: it has {count}, counted from 0"
+    )]
+    BadQueueIndex {
+        /// The index that was asked for.
+        index: u32,
+        /// The ordinal of the group.
+        ordinal: u32,
+        /// How many queues it has.
+        count: u32,
+    },
+    /// The device has no queue that runs kernels.
+    #[error(
+        "{device} has no queue that runs kernels: take another device, or Engine::Any for queues \
+         that copy"
+    )]
+    NoComputeQueue {
+        /// The device's name.
+        device: String,
+    },
     /// A buffer cannot be seen as elements of another type.
     #[error(
         "{bytes} bytes at {address:#x} cannot be seen as elements of {element_size} bytes aligned \
@@ -302,6 +351,38 @@ pub enum Error {
     },
 }
 
+/// What keeps a region inside an end of its copy; in [`Error::BadRegion`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RegionBound {
+    /// Rows end at the row pitch, in elements.
+    RowPitch,
+    /// The layout has so many slices.
+    Slices,
+    /// The rows of a slice end at the slice pitch, in elements.
+    SlicePitch,
+    /// The end has so many elements.
+    Len,
+}
+
+impl RegionBound {
+    fn exceeded(self, value: usize, limit: usize) -> String {
+        match self {
+            Self::RowPitch => {
+                format!("its rows end at element {value}, beyond the row pitch of {limit}")
+            }
+            Self::Slices => format!(
+                "it needs {value} slices and the layout has {limit} (`Layout::slices` has as many \
+                 as fit)"
+            ),
+            Self::SlicePitch => format!(
+                "the rows of a slice end at element {value}, beyond the slice pitch of {limit}"
+            ),
+            Self::Len => format!("it needs {value} elements and there are {limit}"),
+        }
+    }
+}
+
 /// How many bytes of a request are there to align.
 fn to_align(padding: usize) -> String {
     if padding == 0 {
@@ -333,7 +414,8 @@ impl Error {
             Self::TooLarge { .. }
             | Self::UnsupportedSize { .. }
             | Self::FreePolicyUnsupported { .. }
-            | Self::MissingCall { .. } => ErrorKind::NotSupported,
+            | Self::MissingCall { .. }
+            | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
             Self::BadSetting { .. }
             | Self::SizeOverflow { .. }
             | Self::BadAlignment { .. }
@@ -345,6 +427,9 @@ impl Error {
             | Self::WrongDevice { .. }
             | Self::LengthMismatch { .. }
             | Self::OutOfBounds { .. }
+            | Self::BadRegion { .. }
+            | Self::BadQueueGroup { .. }
+            | Self::BadQueueIndex { .. }
             | Self::Cast { .. }
             | Self::NullHandle { .. }
             | Self::ForeignMemory { .. } => ErrorKind::InvalidArgument,
@@ -471,6 +556,6 @@ mod tests {
 
     #[test]
     fn an_error_is_small_enough_to_return_by_value() {
-        assert!(size_of::<Error>() <= 72, "{}", size_of::<Error>());
+        assert!(size_of::<Error>() <= 64, "{}", size_of::<Error>());
     }
 }

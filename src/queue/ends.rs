@@ -1,7 +1,7 @@
 //! What a queue copies from and to.
 
 use crate::buffer::{Element, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
-use crate::placement::Placement;
+use crate::placement::{Placement, Shared};
 use crate::raw::handle::DeviceHandle;
 use crate::raw::home::Home;
 use sealed::{End, RawSource, RawTarget};
@@ -65,6 +65,30 @@ pub trait Source: RawSource {
 )]
 pub trait Target: RawTarget {}
 
+/// What the driver allocated: a [`ZeBuffer`] or view in any placement, and no slice of the host.
+///
+/// Sealed: these are all there are.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not memory of the driver",
+    label = "not a `ZeBuffer` or a view of one",
+    note = "a slice of the host has no placement to stay in: `area.mmap_from_slice(&slice)?`, or `queue.clone_in(&area, &slice)?`"
+)]
+pub trait DriverMemory: Source {
+    /// Where the memory lives.
+    type Placement: Placement;
+}
+
+/// Memory that moves between host and device: a [`ZeBuffer`] or view in [`Shared`] placement.
+///
+/// Sealed: these are all there are.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not shared memory, and no other moves between host and device",
+    label = "not in `Shared` memory",
+    note = "memory of a `Device` or `Host` stays where it is, and needs no hints on where to be",
+    note = "allocate what is to move in shared memory: `area.shared().mmap(len)?`"
+)]
+pub trait SharedMemory: DriverMemory<Placement = Shared> {}
+
 macro_rules! host_end {
     ([$($generics:tt)*] $type:ty) => {
         impl<T: Upload, $($generics)*> RawSource for $type {
@@ -110,6 +134,10 @@ macro_rules! source_end {
         }
 
         impl<$($generics)* T, P: Placement> Source for $type {}
+
+        impl<$($generics)* T, P: Placement> DriverMemory for $type {
+            type Placement = P;
+        }
     )*};
 }
 
@@ -130,6 +158,10 @@ macro_rules! target_end {
         impl<$($generics)* T, P: Placement> Target for $type {}
     )*};
 }
+
+impl<T> SharedMemory for ZeBuffer<T, Shared> {}
+impl<T> SharedMemory for ZeSlice<'_, T, Shared> {}
+impl<T> SharedMemory for ZeSliceMut<'_, T, Shared> {}
 
 source_end!([] ZeBuffer<T, P>, ['a,] ZeSlice<'a, T, P>, ['a,] ZeSliceMut<'a, T, P>,);
 target_end!([] ZeBuffer<T, P>, ['a,] ZeSliceMut<'a, T, P>,);

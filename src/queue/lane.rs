@@ -7,12 +7,12 @@ use crate::raw::list::ImmediateList;
 use std::sync::Arc;
 
 /// How many bytes go from one device to another at once.
-const STAGE: usize = 4 << 20;
+pub(super) const STAGE: usize = 4 << 20;
 
 /// A list that may touch the memory of a device.
 pub(super) struct Lane {
     /// The device, or the one that it is a part of.
-    root: DeviceHandle,
+    pub(super) root: DeviceHandle,
     /// The list of another device than the queue's; `None` for the queue's own.
     other: Option<Arc<ImmediateList>>,
     pub(super) max_fill_pattern: usize,
@@ -37,7 +37,7 @@ impl Queue {
         let own = Lane {
             root: self.device.root(),
             other: None,
-            max_fill_pattern: self.max_fill_pattern,
+            max_fill_pattern: self.group.max_fill_pattern,
         };
         if device == self.device.handle() {
             return Ok(Some(own));

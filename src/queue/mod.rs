@@ -1,15 +1,24 @@
 //! Queues: copies and fills, done when the call returns.
 
+mod builder;
+mod duplicate;
 mod ends;
+pub(crate) mod fill;
+mod hint;
 mod lane;
+mod layout;
 mod reach;
+mod region;
 
+pub use builder::{Engine, Priority, QueueBuilder, QueueMode};
 pub(crate) use ends::sealed;
-pub use ends::{Source, Target};
+pub use ends::{DriverMemory, SharedMemory, Source, Target};
+pub use hint::Advice;
+pub use layout::{Extent, Layout, Origin};
 
 use crate::buffer::{Element, Upload, ZeBuffer};
 use crate::context::Context;
-use crate::device::ZeDevice;
+use crate::device::{QueueGroup, QueueGroupFlags, ZeDevice};
 use crate::error::{Error, Result, Returned};
 use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
@@ -21,13 +30,11 @@ use level_zero_sys as sys;
 use sealed::{End, RawSource, RawTarget};
 use std::sync::{Arc, OnceLock};
 
-/// How many bytes of a pattern that the driver does not take are written out at once.
-pub(crate) const PIECE: usize = 1 << 16;
-
 /// An in-order queue on a device. What it does is complete when the call returns.
 ///
 /// Underneath is a synchronous immediate command list, in the device's first queue group that
-/// computes. Cheap to clone; the clones are the same queue, and threads may share it.
+/// computes unless [`Context::queue_builder`] says otherwise. Cheap to clone; the clones are the
+/// same queue, and threads may share it.
 ///
 /// ```
 /// # #[cfg(feature = "cpu")] {
@@ -52,33 +59,28 @@ pub struct Queue {
     asynchronous: Arc<OnceLock<CommandList>>,
     waiter: Arc<Waiter>,
     device: ZeDevice,
-    pub(crate) max_fill_pattern: usize,
+    group: QueueGroup,
+    index: Option<u32>,
+    priority: Priority,
+    mode: QueueMode,
 }
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("device", &self.device.name())
+            .field("ordinal", &self.group.ordinal)
+            .field("priority", &self.priority)
+            .field("mode", &self.mode)
             .finish_non_exhaustive()
     }
 }
 
 impl Queue {
-    pub(crate) fn new(context: &Context, device: &ZeDevice) -> Result<Self> {
-        context.check_device(device)?;
-        let group = device.copy_group()?;
-        Ok(Self {
-            list: Arc::new(ImmediateList::new(
-                context.inner(),
-                device.handle(),
-                group.ordinal,
-            )?),
-            asynchronous: Arc::new(OnceLock::new()),
-            waiter: Arc::default(),
-            context: context.clone(),
-            device: device.clone(),
-            max_fill_pattern: group.max_fill_pattern,
-        })
+    /// The context that the queue was made from.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
     }
 
     /// The list for work that is not waited for by the call that enqueues it.
@@ -87,9 +89,13 @@ impl Queue {
             return Ok(list);
         }
         let desc = ListDesc {
-            ordinal: self.device.copy_group()?.ordinal,
-            mode: sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+            ordinal: self.group.ordinal,
+            index: self.index,
+            mode: match self.mode {
+                QueueMode::Asynchronous => sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
+                QueueMode::Synchronous => sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            },
+            priority: self.priority.raw(),
         };
         let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
         // Where two threads came here at once, the first one's is taken.
@@ -106,14 +112,40 @@ impl Queue {
         Arc::ptr_eq(&self.list, &other.list)
     }
 
-    pub(crate) fn context(&self) -> &Context {
-        &self.context
-    }
-
     /// The device that the queue works on.
     #[must_use]
     pub fn device(&self) -> &ZeDevice {
         &self.device
+    }
+
+    /// The number of the queue's group in [`ZeDevice::queue_groups`].
+    #[must_use]
+    pub fn ordinal(&self) -> u32 {
+        self.group.ordinal
+    }
+
+    /// The queue's group: what it can do, and its limits.
+    #[must_use]
+    pub fn group(&self) -> &QueueGroup {
+        &self.group
+    }
+
+    /// What the queue was asked to have of the device, beside others.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// How work that a scope enqueues is carried out.
+    #[must_use]
+    pub fn mode(&self) -> QueueMode {
+        self.mode
+    }
+
+    /// Whether the queue runs kernels; all queues copy and fill.
+    #[must_use]
+    pub fn can_compute(&self) -> bool {
+        self.group.flags.contains(QueueGroupFlags::COMPUTE)
     }
 
     /// Copies all elements of `source` to `target`, which has as many, and waits.
@@ -258,8 +290,8 @@ impl Queue {
     /// Fills `target` with copies of `value`, and waits.
     ///
     /// Any element type will do: where its size is no pattern that the driver takes (a power of
-    /// two, at most [`QueueGroup::max_fill_pattern`](crate::QueueGroup)), the copies are written
-    /// out on the host and copied in pieces.
+    /// two, at most [`QueueGroup::max_fill_pattern`](crate::QueueGroup)), the first copies are
+    /// written out on the host, and what is there is copied to what follows.
     ///
     /// # Errors
     ///
@@ -289,25 +321,15 @@ impl Queue {
         let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
         let longest = lane
             .as_ref()
-            .map_or(self.max_fill_pattern, |lane| lane.max_fill_pattern);
+            .map_or(self.group.max_fill_pattern, |lane| lane.max_fill_pattern);
         if pattern.len().is_power_of_two() && pattern.len() <= longest.max(1) {
             // SAFETY: the target is live memory of this context on the list's device, or of the
             // host, borrowed exclusively; the pattern divides its size, since it divides that of an
             // element.
             return unsafe { list.fill(end.pointer.cast(), pattern, bytes) };
         }
-        let piece = value.repeat((PIECE / value.len()).clamp(1, bytes / value.len()));
-        let mut done = 0;
-        while done < bytes {
-            let now = piece.len().min(bytes - done);
-            // SAFETY: `done` is below the target's size.
-            let at = unsafe { end.pointer.cast::<u8>().add(done) };
-            // SAFETY: `now` bytes from there on lie in the target, which is borrowed exclusively;
-            // the piece is ours, and as long.
-            unsafe { list.copy(at.cast(), piece.as_ptr().cast(), now) }?;
-            done += now;
-        }
-        Ok(())
+        // SAFETY: as above; the target's size is that of some elements.
+        unsafe { fill::by_doubling(list, end.pointer.cast(), value, bytes) }
     }
 
     /// Waits for everything that was enqueued before, by whatever means.

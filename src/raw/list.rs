@@ -34,8 +34,17 @@ struct State {
 pub(crate) struct ListDesc {
     /// The queue group.
     pub(crate) ordinal: u32,
+    /// Which queue of the group; `None` where the driver may choose.
+    pub(crate) index: Option<u32>,
     pub(crate) mode: sys::ze_command_queue_mode_t,
     pub(crate) priority: sys::ze_command_queue_priority_t,
+}
+
+/// The pitches of one end of a region, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Pitches {
+    pub(crate) row: u32,
+    pub(crate) slice: u32,
 }
 
 /// A list that its caller alone uses for as long as this lives.
@@ -54,6 +63,11 @@ impl CommandList {
         let desc = sys::ze_command_queue_desc_t {
             stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
             ordinal: desc.ordinal,
+            index: desc.index.unwrap_or(0),
+            // Without it the driver may spread the work over the group's queues.
+            flags: desc
+                .index
+                .map_or(0, |_| sys::ZE_COMMAND_QUEUE_FLAG_EXPLICIT_ONLY),
             mode: desc.mode,
             priority: desc.priority,
             ..Default::default()
@@ -222,6 +236,82 @@ impl Locked<'_> {
         })
     }
 
+    /// Copies `width` bytes of each of `height` rows of `depth` slices: of two ends that begin at the
+    /// pointers and have rows and slices at the pitches. None of the three is 0.
+    ///
+    /// # Safety
+    ///
+    /// As of [`copy`](Locked::copy), for all the rows of both ends. Rows of the target must not
+    /// overlap each other.
+    pub(crate) unsafe fn copy_region(
+        &mut self,
+        (target, to): (*mut c_void, Pitches),
+        (source, from): (*const c_void, Pitches),
+        [width, height, depth]: [u32; 3],
+        signal: Option<EventHandle>,
+    ) -> Result<()> {
+        let region = sys::ze_copy_region_t {
+            width,
+            height,
+            depth,
+            ..Default::default()
+        };
+        self.append("zeCommandListAppendMemoryCopyRegion", |api, list| {
+            // SAFETY: the list is live and locked; the region outlives the call, which reads it,
+            // and is the same for both ends; the rows and the event are the caller's to vouch for.
+            unsafe {
+                (api.zeCommandListAppendMemoryCopyRegion)(
+                    list,
+                    target,
+                    &raw const region,
+                    to.row,
+                    to.slice,
+                    source,
+                    &raw const region,
+                    from.row,
+                    from.slice,
+                    raw(signal),
+                    0,
+                    core::ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// Hints that the device will use `bytes` bytes soon.
+    ///
+    /// # Safety
+    ///
+    /// Until the operation is done, the range must lie in live shared memory of the context that the
+    /// list's device reaches.
+    pub(crate) unsafe fn prefetch(&mut self, range: *const c_void, bytes: usize) -> Result<()> {
+        self.append("zeCommandListAppendMemoryPrefetch", |api, list| {
+            // SAFETY: the list is live and locked; the range is the caller's to vouch for.
+            unsafe { (api.zeCommandListAppendMemoryPrefetch)(list, range, bytes) }
+        })
+    }
+
+    /// Hints how a device will use `bytes` bytes.
+    ///
+    /// # Safety
+    ///
+    /// As of [`prefetch`](Locked::prefetch); `device` must be the list's.
+    pub(crate) unsafe fn advise(
+        &mut self,
+        device: DeviceHandle,
+        range: *const c_void,
+        bytes: usize,
+        advice: sys::ze_memory_advice_t,
+    ) -> Result<()> {
+        self.append("zeCommandListAppendMemAdvise", |api, list| {
+            // SAFETY: the list is live and locked; the range and the device are the caller's to
+            // vouch for.
+            unsafe {
+                (api.zeCommandListAppendMemAdvise)(list, device.as_raw(), range, bytes, advice)
+            }
+        })
+    }
+
     /// Makes what follows wait for everything before, and for the events; then signals.
     pub(crate) fn barrier(
         &mut self,
@@ -271,8 +361,23 @@ impl ImmediateList {
     ) -> Result<Self> {
         let desc = ListDesc {
             ordinal: group,
+            index: None,
             mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
             priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
+        };
+        Self::with(context, device, desc)
+    }
+
+    /// Makes a list on a device of the context, in a queue that the device has; the mode is
+    /// synchronous whatever is said.
+    pub(crate) fn with(
+        context: &Arc<ContextInner>,
+        device: DeviceHandle,
+        desc: ListDesc,
+    ) -> Result<Self> {
+        let desc = ListDesc {
+            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
+            ..desc
         };
         CommandList::new(context, device, desc).map(Self)
     }

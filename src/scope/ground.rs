@@ -132,7 +132,10 @@ impl Ground {
 
     /// The longest pattern that fills of a line can have.
     pub(super) fn max_fill_pattern(&self, line: usize) -> usize {
-        self.state.borrow().lines[line].queue.max_fill_pattern
+        self.state.borrow().lines[line]
+            .queue
+            .group()
+            .max_fill_pattern
     }
 
     /// Enqueues an operation on a line, after what it depends on.

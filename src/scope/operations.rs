@@ -6,7 +6,7 @@ use super::lent::sealed::{LentEnd, RawTarget};
 use super::lent::{LentBuffer, LentSource, LentTarget};
 use crate::buffer::Upload;
 use crate::error::{Error, Result};
-use crate::queue::PIECE;
+use crate::queue::fill::{Doubling, Step};
 use crate::queue::sealed::End;
 
 impl<'scope> ScopeQueue<'scope> {
@@ -106,16 +106,14 @@ impl<'scope> ScopeQueue<'scope> {
                 },
             );
         }
-        let piece = value.repeat((PIECE / value.len()).clamp(1, bytes / value.len()));
-        let mut done = piece.len();
-        let piece = self.ground.stage(piece.into_boxed_slice());
-        self.copy_piece(&target, to, piece.cast(), done)?;
-        while done < bytes {
-            let now = done.min(bytes - done);
-            // SAFETY: `done` is below the target's size.
-            let at = unsafe { to.add(done) };
-            self.copy_piece(&target, at, to, now)?;
-            done += now;
+        let plan = Doubling::new(value.len(), bytes);
+        let seed = value.repeat(plan.seed / value.len());
+        let seed = self.ground.stage(seed.into_boxed_slice());
+        self.copy_piece(&target, to, seed.cast(), plan.seed)?;
+        for Step { offset, bytes } in plan.steps() {
+            // SAFETY: a step's offset lies in the target.
+            let at = unsafe { to.add(offset) };
+            self.copy_piece(&target, at, to, bytes)?;
         }
         Ok(())
     }

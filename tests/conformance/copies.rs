@@ -245,7 +245,9 @@ where
     let lawful = size_of::<T>().is_power_of_two() && size_of::<T>() <= largest;
     let written_out = !one_byte && !lawful;
     let of_device = buffer.placement() == PlacementKind::Device;
-    let (work, what) = if written_out && of_device {
+    // More than 64 KiB is copied from what is there.
+    let at_once = size_of_val(&value) * len <= 1 << 16;
+    let (work, what) = if written_out && of_device && at_once {
         (Work::HostDevice, "fills that are written out")
     } else {
         (Work::Other, "fills")

@@ -1,0 +1,9 @@
+//! A hint to move device memory, which stays where it is.
+
+use ze_area::{Device, Queue, ZeBuffer};
+
+fn prefetch(queue: &Queue, x: &ZeBuffer<f32, Device>) {
+    let _ = queue.prefetch(x);
+}
+
+fn main() {}
