@@ -345,6 +345,29 @@ impl Driver {
         &self.devices
     }
 
+    /// The device or sub-device of that handle, `None` where the driver has none.
+    ///
+    /// For handles that code of another origin holds: nothing is done with the handle but to
+    /// compare it.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// let driver = ze_area::Driver::find()?;
+    /// let handle = driver.devices()[0].as_raw();
+    /// assert_eq!(driver.device_from_raw(handle).as_ref(), driver.devices().first());
+    /// assert_eq!(driver.device_from_raw(core::ptr::null_mut()), None);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    #[must_use]
+    pub fn device_from_raw(&self, handle: sys::ze_device_handle_t) -> Option<ZeDevice> {
+        self.devices
+            .iter()
+            .flat_map(|device| core::iter::once(device).chain(device.sub_devices()))
+            .find(|device| device.as_raw() == handle)
+            .cloned()
+    }
+
     /// Where the driver comes from: the path of its loader, or what else it is.
     #[must_use]
     pub fn origin(&self) -> &str {
@@ -410,6 +433,9 @@ impl Driver {
 
     /// The driver's handle, for calls that this library does not make. It is valid to the end of
     /// the process, or for as long as this value lives where it is an instance of the CPU driver.
+    ///
+    /// Whoever asks the same loader gets the same handle: code that has one finds its driver among
+    /// [`Driver::system_all`].
     #[must_use]
     pub fn as_raw(&self) -> sys::ze_driver_handle_t {
         self.inner.handle.as_raw()

@@ -69,8 +69,10 @@ pub use area::{
     Align, Alignment, Area, DeviceArea, DeviceMemFlags, FreePolicy, HostArea, HostMemFlags,
     RuntimeAlign,
 };
-pub use buffer::{Element, RawParts, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
-pub use context::{Context, ContextBuilder, MemoryReport, PointerInfo};
+pub use buffer::{
+    AtomicElement, AtomicSlice, Element, RawParts, Upload, ZeBuffer, ZeSlice, ZeSliceMut,
+};
+pub use context::{Context, ContextBuilder, MemoryReport, Ownership, PointerInfo};
 pub use device::{
     AccessCaps, ComputeLimits, DeviceKind, Memory, MemoryAccess, Properties, QueueGroup,
     QueueGroupFlags, ZeDevice,

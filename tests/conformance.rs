@@ -16,6 +16,8 @@
 mod alignment;
 #[path = "conformance/aml.rs"]
 mod aml;
+#[path = "conformance/atomics.rs"]
+mod atomics;
 #[path = "conformance/contents.rs"]
 mod contents;
 #[path = "conformance/copies.rs"]
@@ -30,6 +32,8 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/interop.rs"]
+mod interop;
 #[path = "conformance/kernels.rs"]
 mod kernels;
 #[path = "conformance/lifetimes.rs"]
@@ -119,6 +123,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         lifetimes::PROMISES,
         exit::PROMISES,
         devices::PROMISES,
+        atomics::PROMISES,
+        interop::PROMISES,
         queues::PROMISES,
         regions::PROMISES,
         modules::PROMISES,

@@ -10,7 +10,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use ze_area::cpu::{Config, Instance};
 use ze_area::{
-    Context, Device, Driver, Error, ErrorKind, FreePolicy, Queue, Result, ZeBuffer, ZeDevice, sys,
+    Context, Device, Driver, Error, ErrorKind, FreePolicy, Ownership, Queue, Result, ZeBuffer,
+    ZeDevice, ZeSlice, sys,
 };
 
 /// A code that no call of the operations treats in a way of its own.
@@ -395,6 +396,31 @@ fn describe_survives_every_failing_call() {
         w.context.describe(w.on_device.device_ptr()).map(drop)
     });
     assert_eq!(calls, ["zeMemGetAllocProperties", "zeMemGetAddressRange"]);
+}
+
+#[test]
+fn a_view_of_foreign_memory_survives_every_failing_call() {
+    let calls = every_nth(LOST, &Config::new(), |w| {
+        let (pointer, len) = (w.on_device.device_ptr(), w.on_device.len());
+        // SAFETY: the elements are those of a live buffer, which nobody writes meanwhile.
+        let view = unsafe { ZeSlice::<f32, Device>::from_raw(&w.context, pointer, len) }?;
+        assert_eq!(view.len(), 64);
+        Ok(())
+    });
+    assert_eq!(calls, ["zeMemGetAllocProperties", "zeMemGetAddressRange"]);
+}
+
+#[test]
+fn a_context_that_cannot_be_taken_stays_with_who_made_it() {
+    let (instance, driver) = driver(Config::new());
+    let made = Context::builder().driver(&driver).build().unwrap();
+    instance.fail_nth(1, LOST);
+    // SAFETY: the context is live, and given away only where it is taken, which it is not.
+    let taken = unsafe { Context::from_raw(&driver, made.as_raw(), Ownership::Owned) };
+    assert_eq!(taken.unwrap_err().call(), Some("zeContextGetStatus"));
+    assert_eq!(instance.ledger().contexts, 1);
+    drop(made);
+    assert!(instance.ledger().is_empty());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use core::ffi::c_void;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use ze_area::sys::{self, Api};
-use ze_area::{Context, Driver, Error, ErrorKind};
+use ze_area::{Context, Driver, Error, ErrorKind, Host, ZeSlice};
 
 /// The CPU driver's table with some functions replaced.
 fn lying(lie: impl FnOnce(&mut Api)) -> Result<Driver, Error> {
@@ -218,4 +218,47 @@ fn a_driver_without_the_later_calls_says_which_one_is_missing() {
         (error.call(), error.kind()),
         (Some("zeContextCreateEx"), ErrorKind::NotSupported)
     );
+}
+
+macro_rules! ranges {
+    ($name:ident, $range:expr) => {
+        unsafe extern "C" fn $name(
+            _: sys::ze_context_handle_t,
+            pointer: *const c_void,
+            base: *mut *mut c_void,
+            size: *mut usize,
+        ) -> sys::ze_result_t {
+            let range: fn(usize) -> (usize, usize) = $range;
+            let (start, bytes) = range(pointer.addr());
+            // SAFETY: the library gives room for the base.
+            unsafe { base.write(core::ptr::without_provenance_mut(start)) };
+            // SAFETY: the library gives room for the size.
+            unsafe { size.write(bytes) };
+            sys::ZE_RESULT_SUCCESS
+        }
+    };
+}
+
+ranges!(behind_the_address, |address| (address + 1, 4096));
+ranges!(before_the_address, |address| (address - 64, 32));
+ranges!(nothing, |_| (0, 0));
+
+#[test]
+fn a_range_that_does_not_have_the_address_in_it_makes_no_view() {
+    type Ranges = unsafe extern "C" fn(
+        sys::ze_context_handle_t,
+        *const c_void,
+        *mut *mut c_void,
+        *mut usize,
+    ) -> sys::ze_result_t;
+    let lies: [Ranges; 3] = [behind_the_address, before_the_address, nothing];
+    for lie in lies {
+        let driver = lying(|api| api.zeMemGetAddressRange = lie).unwrap();
+        let context = context(&driver);
+        let buffer = context.host_area().mmap::<u8>(64).unwrap();
+        // SAFETY: the elements are those of a live buffer, which nobody writes.
+        let view = unsafe { ZeSlice::<u8, Host>::from_raw(&context, buffer.device_ptr(), 64) };
+        let error = view.unwrap_err();
+        assert!(matches!(error, Error::ForeignMemory { .. }), "{error}");
+    }
 }

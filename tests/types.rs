@@ -2,13 +2,14 @@
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use core::sync::atomic::{AtomicI64, AtomicU8, AtomicU32};
 use static_assertions::{
     assert_eq_size, assert_impl_all, assert_not_impl_any, assert_type_eq_all, const_assert,
 };
 use ze_area::{
-    Align, Alignment, Area, Context, ContextBuilder, Device, DeviceArea, Driver, Element, Error,
-    FreeError, Host, HostAccess, HostArea, Placement, Queue, RawParts, RuntimeAlign, Shared,
-    ZeBuffer, ZeDevice, ZeSlice, ZeSliceMut,
+    Align, Alignment, Area, AtomicElement, AtomicSlice, Context, ContextBuilder, Device,
+    DeviceArea, Driver, Element, Error, FreeError, Host, HostAccess, HostArea, Placement, Queue,
+    RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice, ZeSliceMut,
 };
 
 /// A type that must stay on its thread.
@@ -60,6 +61,16 @@ assert_not_impl_any!(&'static ZeBuffer<f32, Device>: IntoIterator);
 assert_not_impl_any!(ZeSlice<'static, f32, Device>: Deref, AsRef<[f32]>, core::ops::Index<usize>);
 assert_not_impl_any!(ZeSliceMut<'static, f32, Device>: Deref, AsRef<[f32]>, AsMut<[f32]>, core::ops::Index<usize>);
 
+assert_impl_all!(AtomicSlice<'static, u32, Shared>: Send, Sync, Unpin, Copy, Deref<Target = [AtomicU32]>);
+assert_impl_all!(AtomicSlice<'static, i64, Host>: Send, Sync, Copy, Deref<Target = [AtomicI64]>);
+assert_not_impl_any!(AtomicSlice<'static, u32, Shared>: DerefMut, AsMut<[AtomicU32]>);
+const_assert!(size_of::<AtomicSlice<'static, u8, Shared>>() <= 3 * WORD);
+assert_impl_all!(u8: AtomicElement<Atomic = AtomicU8>);
+assert_not_impl_any!(f32: AtomicElement);
+assert_not_impl_any!(bool: AtomicElement);
+assert_not_impl_any!([u32; 2]: AtomicElement);
+assert_not_impl_any!(core::mem::MaybeUninit<u32>: AtomicElement);
+
 assert_impl_all!(f32: Element);
 assert_impl_all!([u64; 7]: Element);
 assert_impl_all!(core::mem::MaybeUninit<f32>: Element);
@@ -71,7 +82,7 @@ assert_not_impl_any!(core::num::NonZeroU32: Element);
 assert_not_impl_any!(Option<Box<u8>>: Element);
 assert_not_impl_any!(*const f32: Element);
 assert_not_impl_any!(core::cell::Cell<u32>: Element);
-assert_not_impl_any!(core::sync::atomic::AtomicU32: Element);
+assert_not_impl_any!(AtomicU32: Element);
 
 const_assert!(size_of::<Align<4096>>() == 0);
 const_assert!(size_of::<RuntimeAlign>() == WORD);

@@ -33,6 +33,46 @@ bitflags! {
 }
 
 /// How a buffer is freed.
+///
+/// What this library enqueues is complete before the buffers that it uses can be freed. Where a
+/// buffer's address goes to other code ([`ZeBuffer::device_ptr`](crate::ZeBuffer::device_ptr)),
+/// which enqueues work on it with raw handles, nothing here knows of that work. With
+/// [`Blocking`](FreePolicy::Blocking) the driver waits for it:
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// # use core::ptr::null_mut;
+/// use ze_area::{Context, FreePolicy, sys};
+///
+/// let context = Context::new()?;
+/// let device = context.first_device()?;
+/// let area = context.device_area(device).free_policy(FreePolicy::Blocking)?;
+/// let source = area.mmap_from_slice(&[1_u8; 4096])?;
+/// let mut target = context.host_area().mmap::<u8>(4096)?;
+///
+/// // Other code has a list of its own, and does not wait.
+/// let api = context.driver().api();
+/// let desc = sys::ze_command_queue_desc_t {
+///     stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
+///     mode: sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
+///     ..Default::default()
+/// };
+/// let mut list = null_mut();
+/// let create = api.zeCommandListCreateImmediate;
+/// unsafe { create(context.as_raw(), device.as_raw(), &desc, &mut list) };
+/// let (to, from) = (target.device_mut_ptr().cast(), source.device_ptr().cast());
+/// let copy = api.zeCommandListAppendMemoryCopy;
+/// unsafe { copy(list, to, from, 4096, null_mut(), 0, null_mut()) };
+///
+/// drop(source); // waits for the copy
+/// assert_eq!(target[4095], 1);
+/// # // The memory is given back a little before the list is done with the copy.
+/// # let wait = api.zeCommandListHostSynchronize.unwrap();
+/// # unsafe { wait(list, u64::MAX) };
+/// # assert_eq!(unsafe { (api.zeCommandListDestroy)(list) }, sys::ZE_RESULT_SUCCESS);
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[doc(alias = "ze_driver_memory_free_policy_ext_flags_t")]
 // A word, though a byte would do: the processor stalls where a byte is written and the word that
@@ -43,7 +83,8 @@ pub enum FreePolicy {
     /// everything that this library enqueues.
     #[default]
     Immediate,
-    /// After the work that uses the memory is complete, for which the free waits (`zeMemFreeExt`).
+    /// After the work that uses the memory is complete, for which the free waits (`zeMemFreeExt`):
+    /// for buffers whose address other code was given.
     Blocking,
     /// After the work that uses the memory is complete, without waiting (`zeMemFreeExt`).
     Deferred,

@@ -99,7 +99,7 @@ impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
         Ok(ZeSlice {
             pointer: self.pointer.cast(),
             len,
-            allocation: self.allocation,
+            home: self.home,
             marker: PhantomData,
         })
     }
@@ -122,7 +122,7 @@ impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
         Ok(ZeSliceMut {
             pointer: self.pointer.cast(),
             len,
-            allocation: self.allocation,
+            home: self.home,
             marker: PhantomData,
         })
     }

@@ -1,12 +1,15 @@
 //! Typed buffers: [`ZeBuffer`], its views and its casts.
 
 mod access;
+mod atomic;
 mod cast;
 mod create;
 mod element;
+mod foreign;
 mod uninit;
 mod view;
 
+pub use atomic::{AtomicElement, AtomicSlice};
 pub(crate) use element::Fits;
 pub use element::{Element, Upload};
 pub(crate) use view::resolve;
@@ -18,6 +21,7 @@ use crate::error::{FreeError, Returned};
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::allocation::Allocation;
 use crate::raw::handle::Handle;
+use crate::raw::home::Home;
 use core::ffi::c_void;
 use core::fmt;
 use core::marker::PhantomData;
@@ -125,7 +129,9 @@ impl<T, P: Placement> ZeBuffer<T, P> {
 
     /// The address of the first element, as kernels see it; dangling where the buffer is empty.
     ///
-    /// Reading through it on the host is `unsafe` and, for device memory, a crash.
+    /// Reading through it on the host is `unsafe` and, for device memory, a crash. Work that other
+    /// code enqueues with it has to be complete before the buffer is freed: wait for it, or take
+    /// the buffer from an area with [`FreePolicy::Blocking`], whose buffers wait themselves.
     #[inline]
     #[must_use]
     pub fn device_ptr(&self) -> *const T {
@@ -142,12 +148,12 @@ impl<T, P: Placement> ZeBuffer<T, P> {
     /// Whether the buffer was made in `context`. An empty buffer is at home everywhere.
     #[must_use]
     pub fn is_in(&self, context: &Context) -> bool {
-        self.allocation()
-            .is_none_or(|allocation| context.is(allocation.context()))
+        self.home().is_none_or(|home| context.is(home.context()))
     }
 
-    pub(crate) fn allocation(&self) -> Option<&Allocation> {
-        self.allocation.as_ref()
+    #[inline]
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.allocation.as_ref().map(Allocation::home)
     }
 
     /// Frees the buffer now, and says whether it worked.
@@ -188,7 +194,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
             policy: FreePolicy::Immediate,
         };
         if let Some(allocation) = self.allocation.take() {
-            let device = allocation.device();
+            let device = allocation.home().device();
             let (base, bytes, policy) = allocation.into_raw();
             parts.base = base.as_ptr().cast();
             parts.bytes = bytes;

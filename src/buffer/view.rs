@@ -1,9 +1,10 @@
 //! Views: a part of a buffer, borrowed.
 
 use super::ZeBuffer;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::placement::{Placement, PlacementKind};
-use crate::raw::allocation::Allocation;
+use crate::raw::home::Home;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Bound, RangeBounds};
@@ -13,11 +14,11 @@ use core::ptr::NonNull;
 ///
 /// Made by [`ZeBuffer::slice`]. Where the host has access it dereferences to `[T]`.
 // Invariants: as of `ZeBuffer` for `len` elements at `pointer`, which are borrowed for `'a`; the
-// allocation is that of the buffer, `None` only where the buffer is empty.
+// home is that of the memory, `None` only where there are no elements.
 pub struct ZeSlice<'a, T, P: Placement> {
     pub(super) pointer: NonNull<T>,
     pub(super) len: usize,
-    pub(super) allocation: Option<&'a Allocation>,
+    pub(super) home: Option<&'a Home>,
     pub(super) marker: PhantomData<(&'a [T], P)>,
 }
 
@@ -29,7 +30,7 @@ pub struct ZeSlice<'a, T, P: Placement> {
 pub struct ZeSliceMut<'a, T, P: Placement> {
     pub(super) pointer: NonNull<T>,
     pub(super) len: usize,
-    pub(super) allocation: Option<&'a Allocation>,
+    pub(super) home: Option<&'a Home>,
     pub(super) marker: PhantomData<(&'a mut [T], P)>,
 }
 
@@ -76,7 +77,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
         ZeSlice {
             pointer: self.pointer,
             len: self.len,
-            allocation: self.allocation.as_ref(),
+            home: self.home(),
             marker: PhantomData,
         }
     }
@@ -87,7 +88,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
         ZeSliceMut {
             pointer: self.pointer,
             len: self.len,
-            allocation: self.allocation.as_ref(),
+            home: self.home(),
             marker: PhantomData,
         }
     }
@@ -173,8 +174,14 @@ macro_rules! view {
                 self.pointer.as_ptr()
             }
 
-            pub(crate) fn allocation(&self) -> Option<&'a Allocation> {
-                self.allocation
+            /// Whether the memory is of `context`. An empty view is at home everywhere.
+            #[must_use]
+            pub fn is_in(&self, context: &Context) -> bool {
+                self.home.is_none_or(|home| context.is(home.context()))
+            }
+
+            pub(crate) fn home(&self) -> Option<&'a Home> {
+                self.home
             }
         }
 
@@ -231,15 +238,15 @@ impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
 
 impl<'a, T, P: Placement> ZeSlice<'a, T, P> {
     /// What the view is made of.
-    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Allocation>) {
-        (self.pointer, self.len, self.allocation)
+    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Home>) {
+        (self.pointer, self.len, self.home)
     }
 }
 
 impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
     /// What the view is made of.
-    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Allocation>) {
-        (self.pointer, self.len, self.allocation)
+    pub(crate) fn into_parts(self) -> (NonNull<T>, usize, Option<&'a Home>) {
+        (self.pointer, self.len, self.home)
     }
 
     /// The address of the first element, to be written to.
@@ -255,7 +262,7 @@ impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
         ZeSlice {
             pointer: self.pointer,
             len: self.len,
-            allocation: self.allocation,
+            home: self.home,
             marker: PhantomData,
         }
     }
@@ -266,7 +273,7 @@ impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
         ZeSliceMut {
             pointer: self.pointer,
             len: self.len,
-            allocation: self.allocation,
+            home: self.home,
             marker: PhantomData,
         }
     }
@@ -307,7 +314,7 @@ impl<'a, T, P: Placement> ZeSliceMut<'a, T, P> {
         Self {
             pointer,
             len,
-            allocation: self.allocation,
+            home: self.home,
             marker: PhantomData,
         }
     }

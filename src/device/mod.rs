@@ -10,6 +10,7 @@ pub use properties::{
 use crate::driver::DriverInner;
 use crate::error::{Error, Result};
 use crate::raw::handle::{DeviceHandle, Handle};
+use crate::raw::home::Home;
 use core::fmt;
 use level_zero_sys as sys;
 use std::sync::Arc;
@@ -176,6 +177,17 @@ impl ZeDevice {
         self == other
             || (self.inner.root == Some(other.inner.handle)
                 && self.inner.driver.is(&other.inner.driver))
+    }
+
+    /// Whether the memory was allocated on this device, a part of it, or the device that it is a
+    /// part of.
+    pub(crate) fn has(&self, memory: &Home) -> bool {
+        let own = memory.device().is_some_and(|on| {
+            on == self.handle()
+                || on == self.root()
+                || self.sub_devices().iter().any(|sub| sub.handle() == on)
+        });
+        own && self.driver().is(memory.context().driver())
     }
 
     /// The first group of queues that can copy and fill: one that also computes, where there is

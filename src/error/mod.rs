@@ -304,6 +304,24 @@ pub enum Error {
         /// The alignment of the other type.
         element_align: usize,
     },
+    /// A null handle was given.
+    #[error("the handle of the {what} is null: give what the driver returned for it")]
+    NullHandle {
+        /// Of what it should be the handle.
+        what: &'static str,
+    },
+    /// Memory that other code allocated is not what it was said to be.
+    #[error("{bytes} bytes at {address:#x} are not {placement} memory of this context: {why}")]
+    ForeignMemory {
+        /// The address that was given.
+        address: usize,
+        /// How many bytes the elements have.
+        bytes: usize,
+        /// Which memory it should be.
+        placement: PlacementKind,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The driver has no such way of freeing.
     #[error(
         "the driver cannot free {policy}: zeMemFreeExt {}; use FreePolicy::Immediate",
@@ -585,7 +603,9 @@ impl Error {
             | Self::SignatureMismatch { .. }
             | Self::LaunchRefused { .. }
             | Self::BadGrid { .. }
-            | Self::Cast { .. } => ErrorKind::InvalidArgument,
+            | Self::Cast { .. }
+            | Self::NullHandle { .. }
+            | Self::ForeignMemory { .. } => ErrorKind::InvalidArgument,
         }
     }
 

@@ -7,7 +7,7 @@ use core::marker::PhantomData;
 use sealed::{ArgValue, Pointed, RawArg, RawArgs};
 
 pub(crate) mod sealed {
-    use crate::raw::allocation::Allocation;
+    use crate::raw::home::Home;
     use crate::scope::track::Track;
     use core::ffi::c_void;
 
@@ -21,15 +21,17 @@ pub(crate) mod sealed {
 
     /// What a pointer points to: `len` elements at `address`, borrowed, exclusively if `writes`.
     ///
-    /// Without an allocation there are no elements, and the kernel is given null.
+    /// Without a home there are no elements, and the kernel is given null.
     #[derive(Debug)]
     pub struct Pointed<'a> {
         pub(crate) address: *mut c_void,
         pub(crate) len: usize,
         pub(crate) writes: bool,
-        pub(crate) allocation: Option<&'a Allocation>,
+        pub(crate) home: Option<&'a Home>,
         /// Who else uses it, where the launch is in a scope.
         pub(crate) track: Option<&'a Track>,
+        /// Whether others may use it at once.
+        pub(crate) atomic: bool,
     }
 
     impl Pointed<'_> {
@@ -37,8 +39,9 @@ pub(crate) mod sealed {
             address: core::ptr::null_mut(),
             len: 0,
             writes: false,
-            allocation: None,
+            home: None,
             track: None,
+            atomic: false,
         };
     }
 

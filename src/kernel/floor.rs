@@ -222,7 +222,7 @@ impl KernelInner {
     fn set_argument(&self, index: u32, value: &ArgValue<'_>) -> Result<()> {
         let address;
         let (size, at): (usize, *const c_void) = match value {
-            ArgValue::Pointer(pointed) if pointed.allocation.is_none() => {
+            ArgValue::Pointer(pointed) if pointed.home.is_none() => {
                 (size_of::<*mut c_void>(), core::ptr::null())
             }
             ArgValue::Pointer(pointed) => {

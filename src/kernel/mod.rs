@@ -23,5 +23,6 @@ pub use handle::Kernel;
 pub use launch::Launch;
 pub use module::Module;
 pub use now::Now;
+pub(crate) use now::atomic;
 pub use properties::KernelProperties;
 pub use signature::{Atomic, In, InOut, Local, Nullable, Out, Parameter, Signature};

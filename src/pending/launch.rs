@@ -82,8 +82,9 @@ macro_rules! arguments {
                     address: address(self).cast(),
                     len: self.len(),
                     writes: $writes,
-                    allocation: self.allocation(),
+                    home: self.home(),
                     track: None,
+                    atomic: false,
                 })
             }
         }

@@ -7,8 +7,9 @@ use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::Result;
 use crate::placement::{Placement, PlacementKind};
-use crate::raw::allocation::{Allocation, Recipe, allocate};
+use crate::raw::allocation::{Recipe, allocate};
 use crate::raw::handle::Handle;
+use crate::raw::home::Home;
 use core::mem::MaybeUninit;
 use core::ptr::{null_mut, without_provenance_mut};
 
@@ -16,13 +17,9 @@ use core::ptr::{null_mut, without_provenance_mut};
 const ALIGN: usize = 64;
 
 /// What areas say of their allocations where nothing is said, for as many bytes in the placement and
-/// on the device of an allocation of the context.
-fn recipe<P: Placement>(
-    context: &Context,
-    allocation: Option<&Allocation>,
-    bytes: usize,
-) -> Recipe {
-    let device = allocation.and_then(Allocation::device);
+/// on the device of the context that it is at home on.
+fn recipe<P: Placement>(context: &Context, home: Option<&Home>, bytes: usize) -> Recipe {
+    let device = home.and_then(Home::device);
     let max_alloc_size = device
         .and_then(|device| context.device_of(device.as_raw()))
         .map(|device| device.max_alloc_size())
@@ -47,10 +44,10 @@ fn recipe<P: Placement>(
     }
 }
 
-/// A buffer of `len` elements, of at most `isize::MAX` bytes, beside an allocation of the context.
+/// A buffer of `len` elements, of at most `isize::MAX` bytes, for a copy of memory of that home.
 fn beside<T: Element, P: Placement>(
     context: &Context,
-    allocation: Option<&Allocation>,
+    home: Option<&Home>,
     len: usize,
 ) -> Result<ZeBuffer<MaybeUninit<T>, P>> {
     let align = ALIGN.max(align_of::<T>());
@@ -64,7 +61,7 @@ fn beside<T: Element, P: Placement>(
     };
     let bytes = len * size_of::<T>();
     if bytes > 0 {
-        let recipe = recipe::<P>(context, allocation, bytes);
+        let recipe = recipe::<P>(context, home, bytes);
         let (start, fresh) = allocate::<P>(context.ledger(P::KIND), &recipe, bytes, align)?;
         let (base, bytes, policy) = fresh.into_raw();
         parts = RawParts {
@@ -115,8 +112,8 @@ impl Queue {
     {
         let () = Fits::<M::Element>::SIZE;
         let end = source.end();
-        self.check_context("clone", "source", end.allocation)?;
-        let fresh = beside::<M::Element, M::Placement>(&self.context, end.allocation, end.len)?;
+        self.check_context("clone", "source", end.home)?;
+        let fresh = beside::<M::Element, M::Placement>(&self.context, end.home, end.len)?;
         Ok(self.init(fresh, source)?)
     }
 

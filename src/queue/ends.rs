@@ -2,19 +2,19 @@
 
 use crate::buffer::{Element, Upload, ZeBuffer, ZeSlice, ZeSliceMut};
 use crate::placement::{Placement, Shared};
-use crate::raw::allocation::Allocation;
 use crate::raw::handle::DeviceHandle;
+use crate::raw::home::Home;
 use sealed::{End, RawSource, RawTarget};
 
 pub(crate) mod sealed {
-    use super::Allocation;
+    use super::Home;
 
-    /// One end of a copy: `len` elements at `pointer`, in `allocation` where they are a buffer's.
+    /// One end of a copy: `len` elements at `pointer`, with their `home` where they are a buffer's.
     #[derive(Debug)]
     pub struct End<'a, T> {
         pub(crate) pointer: *mut T,
         pub(crate) len: usize,
-        pub(crate) allocation: Option<&'a Allocation>,
+        pub(crate) home: Option<&'a Home>,
     }
 
     #[diagnostic::on_unimplemented(
@@ -96,7 +96,7 @@ macro_rules! host_end {
 
             fn end(&self) -> End<'_, T> {
                 let elements: &[T] = self.as_ref();
-                End { pointer: elements.as_ptr().cast_mut(), len: elements.len(), allocation: None }
+                End { pointer: elements.as_ptr().cast_mut(), len: elements.len(), home: None }
             }
         }
 
@@ -107,7 +107,7 @@ macro_rules! host_end {
 
             fn end_mut(&mut self) -> End<'_, T> {
                 let elements: &mut [T] = self.as_mut();
-                End { pointer: elements.as_mut_ptr(), len: elements.len(), allocation: None }
+                End { pointer: elements.as_mut_ptr(), len: elements.len(), home: None }
             }
         }
 
@@ -128,7 +128,7 @@ macro_rules! source_end {
                 End {
                     pointer: self.device_ptr().cast_mut(),
                     len: self.len(),
-                    allocation: self.allocation(),
+                    home: self.home(),
                 }
             }
         }
@@ -150,7 +150,7 @@ macro_rules! target_end {
                 End {
                     pointer: self.device_mut_ptr(),
                     len: self.len(),
-                    allocation: self.allocation(),
+                    home: self.home(),
                 }
             }
         }
@@ -169,6 +169,6 @@ target_end!([] ZeBuffer<T, P>, ['a,] ZeSliceMut<'a, T, P>,);
 impl<T> End<'_, T> {
     /// The device that the end's memory is on; `None` for memory of the host.
     pub(super) fn device(&self) -> Option<DeviceHandle> {
-        self.allocation.and_then(Allocation::device)
+        self.home.and_then(Home::device)
     }
 }

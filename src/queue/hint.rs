@@ -138,7 +138,7 @@ impl Queue {
     /// What a hint is for; `None` for no elements.
     fn hint<M: SharedMemory>(&self, operation: &'static str, memory: &M) -> Result<Option<Hint>> {
         let end = memory.end();
-        self.check_context(operation, "memory", end.allocation)?;
+        self.check_context(operation, "memory", end.home)?;
         let bytes = end.len * size_of::<M::Element>();
         Ok((bytes > 0).then(|| Hint {
             range: end.pointer.cast_const().cast(),

@@ -103,7 +103,7 @@ impl Queue {
         args.with(|values| {
             for (value, what) in values.iter().zip(ARGUMENTS) {
                 if let ArgValue::Pointer(pointed) = value
-                    && let Some(home) = pointed.allocation
+                    && let Some(home) = pointed.home
                 {
                     self.check_home("launch", what, home)?;
                 }

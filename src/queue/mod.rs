@@ -23,7 +23,7 @@ use crate::device::{QueueGroup, QueueGroupFlags, ZeDevice};
 use crate::error::{Error, Result, Returned};
 use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
-use crate::raw::allocation::Allocation;
+use crate::raw::home::Home;
 use crate::raw::list::{CommandList, ImmediateList, ListDesc};
 use core::fmt;
 use core::mem::MaybeUninit;
@@ -202,7 +202,7 @@ impl Queue {
         let to = End {
             pointer: to.pointer.cast::<T>(),
             len: to.len,
-            allocation: to.allocation,
+            home: to.home,
         };
         // SAFETY: the source's elements are values of `T`, and any bytes do as `MaybeUninit<T>`.
         match unsafe { self.copy_ends(&from, &to) } {
@@ -226,8 +226,8 @@ impl Queue {
                 target_len: target.len,
             });
         }
-        self.check_context("copy", "source", source.allocation)?;
-        self.check_context("copy", "target", target.allocation)?;
+        self.check_context("copy", "source", source.home)?;
+        self.check_context("copy", "target", target.home)?;
         if source.len == 0 {
             return Ok(());
         }
@@ -263,7 +263,7 @@ impl Queue {
 
     /// Memory to be copied in place of a slice of the host, where no device may be given that.
     fn stand_in<T>(&self, end: &End<'_, T>, bytes: usize) -> Result<Option<Vec<MaybeUninit<u8>>>> {
-        if end.allocation.is_some() || !self.context.is_of_driver(end.pointer)? {
+        if end.home.is_some() || !self.context.is_of_driver(end.pointer)? {
             return Ok(None);
         }
         Ok(Some(vec![MaybeUninit::uninit(); bytes]))
@@ -303,12 +303,12 @@ impl Queue {
         D: Target + RawTarget<Element: Upload> + ?Sized,
     {
         let end = target.end_mut();
-        self.check_context("fill", "target", end.allocation)?;
+        self.check_context("fill", "target", end.home)?;
         let bytes = end.len * size_of::<D::Element>();
         if bytes == 0 {
             return Ok(());
         }
-        if end.allocation.is_none() {
+        if end.home.is_none() {
             // SAFETY: the end is a slice of the host, borrowed exclusively.
             unsafe { core::slice::from_raw_parts_mut(end.pointer, end.len) }.fill(value);
             return Ok(());
@@ -350,10 +350,10 @@ impl Queue {
         &self,
         operation: &'static str,
         what: &'static str,
-        allocation: Option<&Allocation>,
+        home: Option<&Home>,
     ) -> Result<()> {
-        match allocation {
-            Some(allocation) if !self.context.is(allocation.context()) => {
+        match home {
+            Some(home) if !self.context.is(home.context()) => {
                 Err(Error::WrongContext { operation, what })
             }
             _ => Ok(()),

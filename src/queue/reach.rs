@@ -4,7 +4,7 @@ use super::Queue;
 use super::sealed::End;
 use crate::device::ZeDevice;
 use crate::error::{Error, Result};
-use crate::raw::allocation::Allocation;
+use crate::raw::home::Home;
 
 impl Queue {
     /// Checks that the queue's device may touch an end by itself: memory of the context on the device,
@@ -15,7 +15,7 @@ impl Queue {
         what: &'static str,
         end: &End<'_, T>,
     ) -> Result<()> {
-        match end.allocation {
+        match end.home {
             Some(home) => self.check_home(operation, what, home),
             None if end.len > 0 && self.context.is_of_driver(end.pointer)? => {
                 Err(Error::SliceOfBuffer { operation, what })
@@ -30,7 +30,7 @@ impl Queue {
         &self,
         operation: &'static str,
         what: &'static str,
-        home: &Allocation,
+        home: &Home,
     ) -> Result<()> {
         self.check_context(operation, what, Some(home))?;
         let Some(handle) = home.device() else {

@@ -61,8 +61,8 @@ impl Queue {
         D: Target + RawTarget<Element = S::Element> + ?Sized,
     {
         let (source, target) = (source.end(), target.end_mut());
-        self.check_context("region copy", "source", source.allocation)?;
-        self.check_context("region copy", "target", target.allocation)?;
+        self.check_context("region copy", "source", source.home)?;
+        self.check_context("region copy", "target", target.home)?;
         let (from, to) = ((from, source.len), (to, target.len));
         let size = size_of::<S::Element>();
         let Some(region) = Region::new(from, to, extent.into(), size)? else {
@@ -82,7 +82,7 @@ impl Queue {
             device: end.device(),
             // Some drivers pin as many bytes of host memory as a region has, not as it spans, so
             // they are given only such that is without gaps.
-            host_only: end.allocation.is_none()
+            host_only: end.home.is_none()
                 && (!region.is_packed(side) || self.context.is_of_driver(end.pointer)?),
         })
     }

@@ -4,9 +4,10 @@ use crate::area::{DeviceMemFlags, FreePolicy, HostMemFlags};
 use crate::error::{Error, Result, ResultCode};
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::call::{check, failed};
-use crate::raw::context::{ContextInner, Ledger};
+use crate::raw::context::Ledger;
 use crate::raw::exit::barred;
 use crate::raw::handle::DeviceHandle;
+use crate::raw::home::Home;
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -15,14 +16,13 @@ use std::sync::Arc;
 
 /// Memory of the driver that this value owns.
 ///
-/// Invariant: `base` is the base pointer of a live allocation of `bytes` bytes in the ledger's
-/// context, on `device` where it is not host memory, which nobody else frees.
+/// Invariant: `base` is the base pointer of a live allocation of `bytes` bytes in the context of
+/// its home, on its device where it is not host memory, which nobody else frees.
 #[derive(Debug)]
 pub struct Allocation {
     base: NonNull<u8>,
     bytes: usize,
-    ledger: Arc<Ledger>,
-    device: Option<DeviceHandle>,
+    home: Home,
     policy: FreePolicy,
 }
 
@@ -49,8 +49,7 @@ impl Allocation {
         Self {
             base,
             bytes,
-            ledger: ledger.open(bytes),
-            device,
+            home: Home::new(ledger.open(bytes), device),
             policy,
         }
     }
@@ -58,20 +57,15 @@ impl Allocation {
     /// Gives the allocation up without freeing it.
     pub(crate) fn into_raw(self) -> (NonNull<u8>, usize, FreePolicy) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: the value is never used again, so the ledger is taken out once.
-        let ledger = unsafe { core::ptr::read(&raw const this.ledger) };
-        ledger.close(this.bytes);
+        // SAFETY: the value is never used again, so the home is taken out once.
+        let home = unsafe { core::ptr::read(&raw const this.home) };
+        home.ledger().close(this.bytes);
         (this.base, this.bytes, this.policy)
     }
 
     #[inline]
-    pub(crate) fn context(&self) -> &Arc<ContextInner> {
-        self.ledger.context()
-    }
-
-    /// The device that the memory was allocated on, `None` for host memory.
-    pub(crate) fn device(&self) -> Option<DeviceHandle> {
-        self.device
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
     }
 
     /// The same allocation, to be freed in another way.
@@ -84,7 +78,7 @@ impl Allocation {
     pub(crate) fn free(self) -> Result<(), (Error, Self)> {
         // SAFETY: the allocation is owned; on success it is forgotten but for its share of the
         // ledger, on failure the driver has left it as it was.
-        match unsafe { release(&self.ledger, self.base, self.policy) } {
+        match unsafe { release(self.home.ledger(), self.base, self.policy) } {
             Ok(()) => {
                 self.into_raw();
                 Ok(())
@@ -99,11 +93,11 @@ impl Allocation {
         if matches!(error, Error::Exiting { .. }) {
             return;
         }
-        self.ledger.leaked(self.bytes);
+        self.home.ledger().leaked(self.bytes);
         tracing::error!(
             %error,
             bytes = self.bytes,
-            placement = %self.ledger.kind(),
+            placement = %self.home.ledger().kind(),
             "a buffer could not be freed: its memory is lost"
         );
     }
@@ -113,8 +107,8 @@ impl Drop for Allocation {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: by the invariant the base pointer is live and ours; it is not used again.
-        let freed = unsafe { release(&self.ledger, self.base, self.policy) };
-        self.ledger.close(self.bytes);
+        let freed = unsafe { release(self.home.ledger(), self.base, self.policy) };
+        self.home.ledger().close(self.bytes);
         if let Err(error) = freed {
             self.lost(&error);
         }

@@ -1,5 +1,6 @@
 //! The context of the driver, and the count of what lives in it.
 
+use crate::context::Ownership;
 use crate::driver::DriverInner;
 use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
@@ -9,12 +10,14 @@ use level_zero_sys as sys;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// A context of the driver, destroyed when the last buffer, area and queue made from it is gone.
+/// A context of the driver, destroyed when the last buffer, area and queue made from it is gone,
+/// where it is owned.
 #[derive(Debug)]
 pub(crate) struct ContextInner {
     driver: Arc<DriverInner>,
     api: &'static sys::Api,
     handle: ContextHandle,
+    ownership: Ownership,
 }
 
 impl ContextInner {
@@ -22,17 +25,19 @@ impl ContextInner {
     ///
     /// # Safety
     ///
-    /// `handle` must be a live context of `driver` that nobody else destroys, and `api` that
-    /// driver's functions.
+    /// `handle` must be a live context of `driver` that nobody else destroys, or, where it is
+    /// borrowed, not before this value is gone; and `api` must be that driver's functions.
     pub(crate) unsafe fn new(
         driver: Arc<DriverInner>,
         api: &'static sys::Api,
         handle: ContextHandle,
+        ownership: Ownership,
     ) -> Self {
         Self {
             driver,
             api,
             handle,
+            ownership,
         }
     }
 
@@ -48,6 +53,9 @@ impl ContextInner {
 
 impl Drop for ContextInner {
     fn drop(&mut self) {
+        if self.ownership == Ownership::Borrowed {
+            return;
+        }
         let destroyed = self.driver.call("zeContextDestroy", |api| {
             // SAFETY: the handle is a live context that this value owns. All that was allocated in
             // it holds an `Arc` of this value, so it is freed by now or was given up on.
@@ -251,5 +259,29 @@ pub(crate) fn create(
         what: "gave a null context".into(),
     })?;
     // SAFETY: the driver has just made the context, for nobody else.
-    Ok(unsafe { ContextInner::new(Arc::clone(driver), api, handle) })
+    Ok(unsafe { ContextInner::new(Arc::clone(driver), api, handle, Ownership::Owned) })
+}
+
+/// Takes a context that other code made. After an error it is still the caller's.
+///
+/// # Safety
+///
+/// The handle must be null, or that of a live context of `driver` that nobody else destroys, or,
+/// where it is borrowed, not before the returned value is gone.
+pub(crate) unsafe fn adopt(
+    driver: &Arc<DriverInner>,
+    raw: sys::ze_context_handle_t,
+    ownership: Ownership,
+) -> Result<ContextInner> {
+    let handle = Handle::new(raw).ok_or(Error::NullHandle { what: "context" })?;
+    let call = "zeContextGetStatus";
+    let api = driver.enter(call)?.table();
+    // A driver that checks handles says here that this is none of its contexts.
+    driver.call(call, |api| {
+        // SAFETY: the caller vouches for the handle.
+        unsafe { (api.zeContextGetStatus)(handle.as_raw()) }
+    })?;
+    exit::watch();
+    // SAFETY: passed on to the caller; the functions are the driver's.
+    Ok(unsafe { ContextInner::new(Arc::clone(driver), api, handle, ownership) })
 }

@@ -5,12 +5,12 @@ use super::ground::What;
 use super::lent::sealed::{LentEnd, RawSource, RawTarget};
 use super::lent::{Lent, LentMut, LentSlice, LentSliceMut};
 use super::track::Access;
-use crate::buffer::Element;
+use crate::buffer::{AtomicElement, AtomicSlice, Element};
 use crate::error::Result;
 use crate::kernel::{
-    Arg, ArgValue, Args, Grid, In, InOut, Kernel, Out, Pointed, RawArg, Signature,
+    Arg, ArgValue, Args, Atomic, Grid, In, InOut, Kernel, Out, Pointed, RawArg, Signature, atomic,
 };
-use crate::placement::Placement;
+use crate::placement::{HostAccess, Placement};
 use core::marker::PhantomData;
 
 /// The most arguments that a launch has.
@@ -74,12 +74,14 @@ impl<'scope> ScopeQueue<'scope> {
         let queue = self.ground.queue(self.line);
         queue.arm(kernel, grid.into(), &mut args, |armed, values| {
             let mut accesses = [Access::NONE; MOST_ARGUMENTS];
+            let mut atomic = false;
             for (access, value) in accesses.iter_mut().zip(values) {
                 if let ArgValue::Pointer(pointed) = value {
                     *access = Access {
                         track: pointed.track,
                         writes: pointed.writes,
                     };
+                    atomic |= pointed.atomic;
                 }
             }
             let accesses = &accesses[..values.len().min(MOST_ARGUMENTS)];
@@ -87,7 +89,8 @@ impl<'scope> ScopeQueue<'scope> {
             let what = What {
                 name: armed.kernel().name(),
                 bytes: 0,
-                ordered: false,
+                // Nothing else says what comes before what is used as atomics.
+                ordered: atomic,
             };
             self.ground
                 .enqueue(self.line, what, accesses, |list, signal| {
@@ -107,8 +110,9 @@ fn pointed<'a, T>(lent: &LentEnd<'a, T>, writes: bool) -> ArgValue<'a> {
         address: lent.end.pointer.cast(),
         len: lent.end.len,
         writes,
-        allocation: lent.end.allocation,
+        home: lent.end.home,
         track: lent.track,
+        atomic: false,
     })
 }
 
@@ -163,4 +167,18 @@ written! {
     InOut:
     [] LentMut<'scope, T, P>;
     ['a,] LentSliceMut<'a, 'scope, T, P>;
+}
+
+// What outlives `'scope` for every scope is borrowed until the scope is over.
+impl<'scope, 'env: 'scope, T: AtomicElement, P: HostAccess> RawArg<InScope<'scope>, Atomic<T>>
+    for AtomicSlice<'env, T, P>
+{
+    fn value(&mut self) -> ArgValue<'_> {
+        atomic(self)
+    }
+}
+
+impl<'scope, 'env: 'scope, T: AtomicElement, P: HostAccess> Arg<InScope<'scope>, Atomic<T>>
+    for AtomicSlice<'env, T, P>
+{
 }

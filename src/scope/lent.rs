@@ -6,7 +6,7 @@ use crate::buffer::{Upload, ZeBuffer, ZeSlice, ZeSliceMut, resolve};
 use crate::error::Result;
 use crate::placement::{HostAccess, Placement};
 use crate::queue::sealed::End;
-use crate::raw::allocation::Allocation;
+use crate::raw::home::Home;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::RangeBounds;
@@ -14,14 +14,14 @@ use core::ptr::NonNull;
 use sealed::{Lendable, LendableMut, LentEnd, Parts, RawSource, RawTarget};
 
 pub(crate) mod sealed {
-    use super::{Access, Allocation, End, NonNull, Track};
+    use super::{Access, End, Home, NonNull, Track};
 
     /// What a lent handle is made of: as of `ZeSlice` for `'env`.
     #[derive(Debug)]
     pub struct Parts<'env, T> {
         pub(crate) pointer: NonNull<T>,
         pub(crate) len: usize,
-        pub(crate) allocation: Option<&'env Allocation>,
+        pub(crate) home: Option<&'env Home>,
     }
 
     #[diagnostic::on_unimplemented(
@@ -136,12 +136,8 @@ impl<'env, T, P: Placement> Lendable<'env> for ZeSlice<'env, T, P> {
     type Place = P;
 
     fn parts(self) -> Parts<'env, T> {
-        let (pointer, len, allocation) = self.into_parts();
-        Parts {
-            pointer,
-            len,
-            allocation,
-        }
+        let (pointer, len, home) = self.into_parts();
+        Parts { pointer, len, home }
     }
 }
 
@@ -159,12 +155,8 @@ impl<'env, T, P: Placement> LendableMut<'env> for ZeSliceMut<'env, T, P> {
     type Place = P;
 
     fn parts(self) -> Parts<'env, T> {
-        let (pointer, len, allocation) = self.into_parts();
-        Parts {
-            pointer,
-            len,
-            allocation,
-        }
+        let (pointer, len, home) = self.into_parts();
+        Parts { pointer, len, home }
     }
 }
 
@@ -188,7 +180,7 @@ macro_rules! lend_host {
                 Parts {
                     pointer: NonNull::from(elements).cast(),
                     len: elements.len(),
-                    allocation: None,
+                    home: None,
                 }
             }
         }
@@ -202,7 +194,7 @@ macro_rules! lend_host {
                 Parts {
                     len: elements.len(),
                     pointer: NonNull::from(elements).cast(),
-                    allocation: None,
+                    home: None,
                 }
             }
         }
@@ -217,11 +209,11 @@ type Brand<'scope> = PhantomData<fn(&'scope ()) -> &'scope ()>;
 /// What was lent to a scope to be read, by [`Scope::lend`](super::Scope::lend).
 ///
 /// Cheap to copy. The host may read the buffer all the while.
-// Invariants: `pointer`, `len` and `allocation` as of `ZeSlice`, borrowed until the scope is over.
+// Invariants: `pointer`, `len` and `home` as of `ZeSlice`, borrowed until the scope is over.
 pub struct Lent<'scope, T, P> {
     pointer: NonNull<T>,
     len: usize,
-    allocation: Option<&'scope Allocation>,
+    home: Option<&'scope Home>,
     /// Keeps the handle on the scope's thread.
     thread: PhantomData<*const Ground>,
     marker: PhantomData<(&'scope [T], P)>,
@@ -237,7 +229,7 @@ pub struct Lent<'scope, T, P> {
 pub struct LentMut<'scope, T, P> {
     pointer: NonNull<T>,
     len: usize,
-    allocation: Option<&'scope Allocation>,
+    home: Option<&'scope Home>,
     ground: &'scope Ground,
     track: Track,
     marker: PhantomData<(&'scope mut [T], P)>,
@@ -249,7 +241,7 @@ pub struct LentMut<'scope, T, P> {
 pub struct LentSlice<'a, 'scope, T, P> {
     pointer: NonNull<T>,
     len: usize,
-    allocation: Option<&'scope Allocation>,
+    home: Option<&'scope Home>,
     track: &'a Track,
     marker: PhantomData<(&'scope [T], P)>,
     brand: Brand<'scope>,
@@ -263,7 +255,7 @@ pub struct LentSlice<'a, 'scope, T, P> {
 pub struct LentSliceMut<'a, 'scope, T, P> {
     pointer: NonNull<T>,
     len: usize,
-    allocation: Option<&'scope Allocation>,
+    home: Option<&'scope Home>,
     track: &'a Track,
     marker: PhantomData<(&'scope mut [T], P)>,
     brand: Brand<'scope>,
@@ -294,7 +286,7 @@ impl<'scope, T, P: LentPlace> Lent<'scope, T, P> {
         Self {
             pointer: parts.pointer,
             len: parts.len,
-            allocation: parts.allocation,
+            home: parts.home,
             thread: PhantomData,
             marker: PhantomData,
             brand: PhantomData,
@@ -326,7 +318,7 @@ impl<'scope, T, P: LentPlace> LentMut<'scope, T, P> {
         Self {
             pointer: parts.pointer,
             len: parts.len,
-            allocation: parts.allocation,
+            home: parts.home,
             ground,
             track: Track::default(),
             marker: PhantomData,
@@ -345,7 +337,7 @@ impl<'scope, T, P: LentPlace> LentMut<'scope, T, P> {
             // SAFETY: the part lies inside, as resolved.
             pointer: unsafe { self.pointer.add(start) },
             len,
-            allocation: self.allocation,
+            home: self.home,
             track: &self.track,
             marker: PhantomData,
             brand: PhantomData,
@@ -395,7 +387,7 @@ impl<'scope, T, P: LentPlace> LentMut<'scope, T, P> {
             // SAFETY: the caller vouches that the part lies inside.
             pointer: unsafe { self.pointer.add(start) },
             len,
-            allocation: self.allocation,
+            home: self.home,
             track: &self.track,
             marker: PhantomData,
             brand: PhantomData,
@@ -517,7 +509,7 @@ macro_rules! source {
                     end: End {
                         pointer: self.pointer.as_ptr(),
                         len: self.len,
-                        allocation: self.allocation,
+                        home: self.home,
                     },
                     track: track(self),
                 }

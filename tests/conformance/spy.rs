@@ -38,7 +38,7 @@ thread_local! {
 /// The driver's own functions: there is one driver in a process, or all have one table.
 static BEHIND: OnceLock<&'static Api> = OnceLock::new();
 
-fn behind() -> &'static Api {
+pub(crate) fn behind() -> &'static Api {
     BEHIND.get().unwrap()
 }
 

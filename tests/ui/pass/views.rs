@@ -1,7 +1,8 @@
-//! Views of device memory: parts, halves, one after the other, and across threads.
+//! Views: parts, halves, one after the other, across threads, and as atomics.
 
 use core::mem::MaybeUninit;
-use ze_area::{Area, Device, Host, Queue, Result, ZeBuffer, ZeSlice};
+use core::sync::atomic::Ordering;
+use ze_area::{Area, AtomicSlice, Device, Host, Queue, Result, ZeBuffer, ZeSlice};
 
 fn parts(queue: &Queue, x: &mut ZeBuffer<f32, Device>) -> Result<()> {
     let (left, mut right) = x.split_at_mut(2)?;
@@ -32,10 +33,22 @@ fn across_threads(x: &mut ZeBuffer<f32, Host>, y: ZeBuffer<f32, Device>) {
     });
 }
 
+fn met(x: &mut ZeBuffer<u64, Host>) -> Result<()> {
+    let all = x.as_atomics();
+    let first: AtomicSlice<'_, u64, Host> = all.slice(..1)?;
+    std::thread::scope(|scope| {
+        scope.spawn(move || first[0].fetch_add(1, Ordering::Relaxed));
+        scope.spawn(move || all[0].fetch_add(1, Ordering::Relaxed));
+    });
+    x[0] += 1;
+    Ok(())
+}
+
 fn main() {
     let _: fn(&Queue, &mut ZeBuffer<f32, Device>) -> Result<()> = parts;
     let _: fn(&ze_area::HostArea, &Queue) -> Result<ZeBuffer<f32, Host>> = written_first;
     let _: fn(&ze_area::DeviceArea, &Queue) -> Result<ZeBuffer<f32, Device>> = written_first;
     let _: fn(ZeBuffer<MaybeUninit<u8>, Host>) -> bool = written_by_host;
     let _: fn(&mut ZeBuffer<f32, Host>, ZeBuffer<f32, Device>) = across_threads;
+    let _: fn(&mut ZeBuffer<u64, Host>) -> Result<()> = met;
 }

@@ -1,5 +1,11 @@
 //! A context: what areas, queues and buffers that work together are made from.
 
+mod pointer;
+mod raw;
+
+pub use pointer::PointerInfo;
+pub use raw::Ownership;
+
 use crate::area::{DeviceArea, HostArea};
 use crate::device::ZeDevice;
 use crate::driver::Driver;
@@ -9,12 +15,12 @@ use crate::placement::PlacementKind;
 use crate::queue::{Queue, QueueBuilder};
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
 use crate::raw::event::Events;
+use crate::raw::home::Home;
 use crate::raw::list::ImmediateList;
 use crate::raw::lock::lock;
-use core::ffi::c_void;
 use core::fmt;
 use level_zero_sys as sys;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A context of a driver. Areas, buffers and queues that work together come from one context.
 ///
@@ -49,6 +55,8 @@ struct ContextShared {
     /// Lists by device, made when first needed, through which areas fill device memory.
     uploads: Mutex<Vec<(ZeDevice, Arc<ImmediateList>)>>,
     events: Events,
+    /// For views of memory that this library did not allocate; made when first needed.
+    foreign: OnceLock<Box<[Home]>>,
 }
 
 /// Settings of a [`Context`].
@@ -94,42 +102,32 @@ impl ContextBuilder {
     /// Those of [`Driver::find`]; [`Error::DeviceNotInContext`] for a device of another driver;
     /// [`Error::NoDevice`] for an empty list; [`Error::Call`].
     pub fn build(self) -> Result<Context> {
+        let (driver, devices) = self.checked()?;
+        let handles: Option<Vec<_>> = devices
+            .as_ref()
+            .map(|devices| devices.iter().map(ZeDevice::as_raw).collect());
+        let inner = create(driver.inner(), handles.as_deref())?;
+        Ok(Context::over(inner, driver, devices))
+    }
+
+    /// The driver, and the devices where some were given, which are of that driver.
+    fn checked(self) -> Result<(Driver, Option<Vec<ZeDevice>>)> {
         let driver = match self.driver {
             Some(driver) => driver,
             None => Driver::find()?,
         };
-        let inner = match &self.devices {
-            None => create(driver.inner(), None)?,
-            Some(devices) => {
-                if devices.is_empty() {
-                    let origin = "the list given to ContextBuilder::devices".to_owned();
-                    return Err(Error::NoDevice { origin });
-                }
-                if let Some(alien) = devices.iter().find(|d| !d.driver().is(driver.inner())) {
-                    return Err(Error::DeviceNotInContext {
-                        device: alien.name().to_owned(),
-                    });
-                }
-                let handles: Vec<_> = devices.iter().map(ZeDevice::as_raw).collect();
-                create(driver.inner(), Some(&handles))?
+        if let Some(devices) = &self.devices {
+            if devices.is_empty() {
+                let origin = "the list given to ContextBuilder::devices".to_owned();
+                return Err(Error::NoDevice { origin });
             }
-        };
-        let inner = Arc::new(inner);
-        let ledger = |kind| Arc::new(Ledger::new(Arc::clone(&inner), kind));
-        Ok(Context {
-            shared: Arc::new(ContextShared {
-                devices: self.devices.unwrap_or_else(|| driver.devices().to_vec()),
-                ledgers: [
-                    ledger(PlacementKind::Device),
-                    ledger(PlacementKind::Shared),
-                    ledger(PlacementKind::Host),
-                ],
-                driver,
-                uploads: Mutex::new(Vec::new()),
-                events: Events::new(&inner),
-                inner,
-            }),
-        })
+            if let Some(alien) = devices.iter().find(|d| !d.driver().is(driver.inner())) {
+                return Err(Error::DeviceNotInContext {
+                    device: alien.name().to_owned(),
+                });
+            }
+        }
+        Ok((driver, self.devices))
     }
 }
 
@@ -221,26 +219,28 @@ impl fmt::Display for MemoryReport {
     }
 }
 
-/// What the driver knows of an address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PointerInfo {
-    /// Where the memory lives.
-    pub placement: PlacementKind,
-    /// Where its allocation begins. Inside a [`ZeBuffer`](crate::ZeBuffer)'s allocation there may
-    /// be padding before its first element.
-    pub base: usize,
-    /// How many bytes its allocation has, as the driver rounded them.
-    pub size: usize,
-    /// The size of its pages in bytes.
-    pub page_size: u64,
-    /// A number that the driver gives every allocation.
-    pub id: u64,
-    /// The device that it was allocated on, where it has one and the driver says which.
-    pub device: Option<ZeDevice>,
-}
-
 impl Context {
+    /// The driver's context as a value, for these devices or all of the driver.
+    fn over(inner: ContextInner, driver: Driver, devices: Option<Vec<ZeDevice>>) -> Self {
+        let inner = Arc::new(inner);
+        let ledger = |kind| Arc::new(Ledger::new(Arc::clone(&inner), kind));
+        Self {
+            shared: Arc::new(ContextShared {
+                devices: devices.unwrap_or_else(|| driver.devices().to_vec()),
+                ledgers: [
+                    ledger(PlacementKind::Device),
+                    ledger(PlacementKind::Shared),
+                    ledger(PlacementKind::Host),
+                ],
+                driver,
+                uploads: Mutex::new(Vec::new()),
+                events: Events::new(&inner),
+                foreign: OnceLock::new(),
+                inner,
+            }),
+        }
+    }
+
     /// A context with all devices of the driver that [`Driver::find`] finds.
     ///
     /// # Errors
@@ -332,98 +332,9 @@ impl Context {
         }
     }
 
-    /// What the driver knows of an address: `None` where it is not memory of this context.
-    ///
-    /// The address may lie anywhere inside an allocation. Nothing is read through it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Call`].
-    #[doc(alias = "zeMemGetAllocProperties")]
-    #[doc(alias = "zeMemGetAddressRange")]
-    pub fn describe<T: ?Sized>(&self, pointer: *const T) -> Result<Option<PointerInfo>> {
-        let inner = &self.shared.inner;
-        let pointer = pointer.cast::<c_void>();
-        if pointer.is_null() {
-            return Ok(None);
-        }
-        let (properties, device) = self.properties_of(pointer)?;
-        let placement = match properties.type_ {
-            sys::ZE_MEMORY_TYPE_DEVICE => PlacementKind::Device,
-            sys::ZE_MEMORY_TYPE_SHARED => PlacementKind::Shared,
-            sys::ZE_MEMORY_TYPE_HOST => PlacementKind::Host,
-            _ => return Ok(None),
-        };
-        let mut base = core::ptr::null_mut();
-        let mut size = 0;
-        inner.driver().call("zeMemGetAddressRange", |api| {
-            // SAFETY: as above.
-            unsafe {
-                (api.zeMemGetAddressRange)(
-                    inner.handle().as_raw(),
-                    pointer,
-                    &raw mut base,
-                    &raw mut size,
-                )
-            }
-        })?;
-        Ok(Some(PointerInfo {
-            placement,
-            base: base.addr(),
-            size,
-            page_size: properties.pageSize,
-            id: properties.id,
-            device: self.device_of(device),
-        }))
-    }
-
-    fn properties_of(
-        &self,
-        pointer: *const c_void,
-    ) -> Result<(
-        sys::ze_memory_allocation_properties_t,
-        sys::ze_device_handle_t,
-    )> {
-        let inner = &self.shared.inner;
-        let mut properties = sys::ze_memory_allocation_properties_t {
-            stype: sys::ZE_STRUCTURE_TYPE_MEMORY_ALLOCATION_PROPERTIES,
-            ..Default::default()
-        };
-        let mut device = core::ptr::null_mut();
-        inner.driver().call("zeMemGetAllocProperties", |api| {
-            // SAFETY: the context is live; the driver looks the address up and reads nothing
-            // through it; the targets outlive the call.
-            unsafe {
-                (api.zeMemGetAllocProperties)(
-                    inner.handle().as_raw(),
-                    pointer,
-                    &raw mut properties,
-                    &raw mut device,
-                )
-            }
-        })?;
-        Ok((properties, device))
-    }
-
-    /// Whether elements of the host lie in memory of the driver, as a slice of a Shared or Host
-    /// buffer does, while there are several devices: which one may touch it is then unknown, since
-    /// the buffer may be of another context or on another device.
-    pub(crate) fn is_of_driver<T>(&self, elements: *const T) -> Result<bool> {
-        if self.driver().devices().len() < 2 {
-            return Ok(false);
-        }
-        let (properties, _) = self.properties_of(elements.cast())?;
-        Ok(properties.type_ != sys::ZE_MEMORY_TYPE_UNKNOWN)
-    }
-
     /// The device of that handle, also one that the context was not made with.
     pub(crate) fn device_of(&self, handle: sys::ze_device_handle_t) -> Option<ZeDevice> {
-        self.driver()
-            .devices()
-            .iter()
-            .flat_map(|device| core::iter::once(device).chain(device.sub_devices()))
-            .find(|device| device.as_raw() == handle)
-            .cloned()
+        self.driver().device_from_raw(handle)
     }
 
     /// A device as messages tell it from others of the same name.
@@ -442,6 +353,9 @@ impl Context {
 
     /// The context's handle, for calls that this library does not make. It is valid for as long as
     /// this context or anything made from it lives.
+    ///
+    /// There is no `into_raw`, since clones, buffers and queues share the context. Code that is to
+    /// own the context makes it, and gives it here with [`Ownership::Borrowed`].
     #[must_use]
     pub fn as_raw(&self) -> sys::ze_context_handle_t {
         self.shared.inner.handle().as_raw()
@@ -510,8 +424,12 @@ impl Context {
         &self.shared.events
     }
 
+    /// Whether both are the same context of the driver, also where they were taken from its handle
+    /// twice.
     pub(crate) fn is(&self, other: &Arc<ContextInner>) -> bool {
-        Arc::ptr_eq(self.inner(), other)
+        let own = self.inner();
+        Arc::ptr_eq(own, other)
+            || (own.handle() == other.handle() && own.driver().is(other.driver()))
     }
 }
 
