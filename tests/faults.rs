@@ -10,8 +10,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use ze_area::cpu::{Config, Instance};
 use ze_area::{
-    Context, Device, Driver, Error, ErrorKind, FreePolicy, Ownership, Queue, Result, ZeBuffer,
-    ZeDevice, ZeSlice, sys,
+    Advice, Context, Device, Driver, Engine, Error, ErrorKind, FreePolicy, Layout, Ownership,
+    Queue, Result, ZeBuffer, ZeDevice, ZeSlice, sys,
 };
 
 /// A code that no call of the operations treats in a way of its own.
@@ -275,7 +275,82 @@ fn a_fill_that_is_written_out_survives_every_failing_call() {
             }
         }
     });
-    assert_eq!(calls.len(), 1 + 1 + 4 + 1, "{calls:?}");
+    assert_eq!(calls.len(), 1 + 1 + 3 + 1, "{calls:?}");
+}
+
+#[test]
+fn a_region_survives_every_failing_call() {
+    let (wide, tight) = (Layout::rows(8).at([1, 1]), Layout::rows(4));
+    let config = Config::new().devices(2);
+    let region = "zeCommandListAppendMemoryCopyRegion";
+    let calls = every_nth(LOST, &config, |w| {
+        let (x, y) = (&w.on_device, &mut w.other);
+        w.queue.copy_region(x, wide, y, tight, [4, 4])
+    });
+    assert_eq!(calls, [region]);
+    // Slices with gaps go through memory without, the driver being asked whose they are.
+    let mut host = [0.0; 64];
+    let calls = every_nth(LOST, &config, |w| {
+        w.queue
+            .copy_region(&[0.0; 64], wide, &mut w.other, wide, [4, 4])
+    });
+    assert_eq!(calls, [region]);
+    let target = core::cell::RefCell::new(&mut host);
+    let calls = every_nth(LOST, &config, |w| {
+        let (x, y) = (&w.on_device, &mut target.borrow_mut()[..]);
+        w.queue.copy_region(x, wide, y, tight, [4, 4])
+    });
+    assert_eq!(calls, ["zeMemGetAllocProperties", region]);
+    // From one device to another.
+    every_nth(LOST, &config, |w| {
+        let second = w.context.devices()[1].clone();
+        let mut far = w.context.device_area(&second).mmap::<f32>(64)?;
+        w.queue
+            .copy_region(&w.on_device, wide, &mut far, wide, [4, 4])
+    });
+}
+
+#[test]
+fn hints_and_clones_survive_every_failing_call() {
+    let config = Config::new();
+    let calls = every_nth(LOST, &config, |w| {
+        let shared = w.context.device_area(&w.gpu).shared().mmap::<u8>(9)?;
+        w.queue.prefetch(&shared)?;
+        w.queue.advise(&shared, Advice::SetReadMostly)
+    });
+    assert_eq!(
+        calls,
+        [
+            "zeMemAllocShared",
+            "zeCommandListAppendMemoryPrefetch",
+            "zeCommandListAppendMemAdvise",
+            "zeMemFree"
+        ]
+    );
+    let calls = every_nth(LOST, &config, |w| w.queue.try_clone(&w.on_device).map(drop));
+    assert_eq!(
+        calls,
+        [
+            "zeMemAllocDevice",
+            "zeCommandListAppendMemoryCopy",
+            "zeMemFree"
+        ]
+    );
+    every_nth(LOST, &config, |w| {
+        let host = w.context.host_area();
+        w.queue.clone_in(&host, &w.on_device).map(drop)
+    });
+    let calls = every_nth(LOST, &config, |w| {
+        w.context
+            .queue_builder(&w.gpu)
+            .engine(Engine::Copy)
+            .build()
+            .map(drop)
+    });
+    assert_eq!(
+        calls,
+        ["zeCommandListCreateImmediate", "zeCommandListDestroy"]
+    );
 }
 
 #[test]

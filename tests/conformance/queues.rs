@@ -2,6 +2,7 @@
 
 use crate::contents::numbers;
 use crate::drivers::{Subject, Work};
+use crate::spy;
 use crate::{in_each_placement, promises};
 use bytemuck::{Pod, Zeroable};
 use proptest::prelude::*;
@@ -294,13 +295,18 @@ fn a_clone_is_aligned_to_64_bytes_and_to_its_element(subject: &Subject) {
     #[derive(Debug, Clone, Copy, Zeroable, Pod)]
     #[repr(C, align(256))]
     struct Wide([u8; 256]);
-    let context = subject.context();
-    let queue = context.queue(subject.device()).unwrap();
-    in_each_placement!(context, subject.device(), |area| {
+    let context = spy::context(subject);
+    let device = context.first_device().unwrap();
+    let queue = context.queue(device).unwrap();
+    in_each_placement!(context, device, |area| {
         let narrow = area.align::<1>().mmap::<u8>(100).unwrap();
         let wide = area.align::<256>().mmap::<Wide>(3).unwrap();
         for _ in 0..8 {
+            spy::asked();
             let narrow = queue.try_clone(&narrow.slice(1..).unwrap()).unwrap();
+            if subject.config.honours_alignment == Some(true) {
+                assert_eq!(spy::asked()[0].align, 64);
+            }
             let wide = queue.try_clone(&wide).unwrap();
             assert_eq!(narrow.device_ptr().addr() % 64, 0);
             assert_eq!(wide.device_ptr().addr() % 256, 0);
@@ -344,7 +350,10 @@ fn a_clone_of_another_context_is_refused(subject: &Subject) {
     in_each_placement!(other, subject.device(), |area| {
         let alien = area.mmap::<u8>(9).unwrap();
         let refused = |error| matches!(error, Error::WrongContext { what: "source", .. });
-        assert!(refused(queue.try_clone(&alien).unwrap_err()));
+        let error = queue.try_clone(&alien).unwrap_err();
+        // Before anything is allocated.
+        assert!(error.to_string().contains("clone"), "{error}");
+        assert!(refused(error));
         assert!(refused(
             queue.clone_in(&context.host_area(), &alien).unwrap_err()
         ));
