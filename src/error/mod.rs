@@ -189,14 +189,17 @@ pub enum Error {
         /// Which end of it.
         what: &'static str,
     },
-    /// TODO
-    #[error("the {what} of the {operation} is on {device}")]
+    /// An end of an operation is on another device than the queue, which may not reach it.
+    #[error(
+        "the {what} of the {operation} is on another device, {device}: use a queue of that device \
+         (in a scope `q.on(&queue)?`), and a Host buffer between the two"
+    )]
     WrongDevice {
         /// Which operation.
         operation: &'static str,
         /// Which end of it.
         what: &'static str,
-        /// Device.
+        /// The device that it is on.
         device: String,
     },
     /// A slice of a Shared or Host buffer was lent as plain memory of the host, while the driver has
