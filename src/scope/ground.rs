@@ -59,6 +59,8 @@ struct State {
     waits: Vec<level_zero_sys::ze_event_handle_t>,
     news: Vec<(usize, u64)>,
     recorder: Option<Recorder>,
+    /// A wait has failed: events may be in use although all is said to be done.
+    doubtful: bool,
 }
 
 /// A queue in a scope.
@@ -345,7 +347,11 @@ impl Ground {
     pub(super) fn wait_for(&self, stamp: Stamp) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         match state.lines.get_mut(stamp.line as usize) {
-            Some(line) if stamp.position > line.done => self.settle(line),
+            Some(line) if stamp.position > line.done => {
+                let settled = self.settle(line);
+                state.doubtful |= settled.is_err();
+                settled
+            }
             _ => Ok(()),
         }
     }
@@ -362,12 +368,16 @@ impl Ground {
             line.mark = None;
             first = first.and(settled);
         }
+        state.doubtful |= first.is_err();
+        let idle = !state.doubtful;
         if let Some(recorder) = &mut state.recorder {
-            recorder.read();
+            recorder.read(idle);
         }
         // All lists are done, so nobody waits for a mark any more.
         for mark in state.marks.drain(..) {
-            self.context.events().give_back(mark, EventKind::Plain);
+            self.context
+                .events()
+                .take_back(mark, EventKind::Plain, idle);
         }
         first
     }
@@ -386,7 +396,8 @@ impl Ground {
             Ok(settled) => {
                 line.done = line.last;
                 if let Some(end) = line.end.take() {
-                    self.context.events().give_back(end, EventKind::Plain);
+                    let idle = settled.is_ok();
+                    self.context.events().take_back(end, EventKind::Plain, idle);
                 }
                 settled
             }
