@@ -1,6 +1,7 @@
 //! Programs over scopes, and what they have to leave behind.
 
 use crate::model::{self, Faults, Random};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use ze_area::{
     Area, Context, Device, LentMut, Queue, Result, ScopeQueue, Shared, System, ZeBuffer,
 };
@@ -442,6 +443,28 @@ impl World {
         model::barriers()
     }
 
+    /// All queues read one buffer before it is written again, and some of them after that.
+    pub(crate) fn reads_of_all_queues(&self) {
+        let mut source = self.area().shared().mmap::<u32>(LEN).unwrap();
+        let mut targets = Self::buffers(&self.area().shared(), 2 * self.queues.len());
+        self.queues[0]
+            .scope(|q| {
+                let mut source = q.lend_mut(&mut source);
+                let mut targets: Vec<_> = targets.iter_mut().map(|t| q.lend_mut(t)).collect();
+                q.on(&self.queues[3])?.fill(&mut source, 0x1111)?;
+                let first = Random::new(self.seed).below(self.queues.len());
+                for (n, target) in targets.iter_mut().enumerate() {
+                    let queue = &self.queues[(first + n) % self.queues.len()];
+                    q.on(queue)?.copy(&source, target)?;
+                }
+                let writer = Random::new(self.seed + 1).below(self.queues.len());
+                q.on(&self.queues[writer])?.fill(&mut source, 0x2222)
+            })
+            .unwrap();
+        self.finished();
+        assert!(targets.iter().all(|t| *t == [0x1111; LEN]), "{targets:?}");
+    }
+
     /// Reads a buffer that one queue wrote while another has not done anything.
     pub(crate) fn reads_one_queue(&self) {
         let mut buffers = Self::buffers(&self.area().shared(), 2);
@@ -468,6 +491,31 @@ impl World {
             .unwrap();
         assert!(undone > 0, "the read waited for everything");
         self.finished();
+    }
+
+    /// Scopes whose closures do not come to their end.
+    pub(crate) fn ends_early(&self) {
+        let mut buffer = self.area().shared().mmap::<u32>(LEN).unwrap();
+        let [first, second, ..] = &self.queues;
+        for panics in [false, true] {
+            buffer.fill(0);
+            let ended = catch_unwind(AssertUnwindSafe(|| {
+                first.scope(|q| -> Result<()> {
+                    let mut buffer = q.lend_mut(&mut buffer);
+                    q.fill(&mut buffer, 0x1111)?;
+                    q.on(second)?.fill(&mut buffer, 0x2222)?;
+                    if panics {
+                        // Without a message.
+                        resume_unwind(Box::new(()));
+                    }
+                    q.fill(&mut buffer.slice_mut(LEN + 1..)?, 0x3333)
+                })
+            }));
+            assert_eq!(ended.is_err(), panics);
+            assert!(ended.is_err() || ended.is_ok_and(|ended| ended.is_err()));
+            self.finished();
+            assert_eq!(buffer, [0x2222; LEN]);
+        }
     }
 
     /// A fill whose element is no pattern, in a buffer that is longer than what is kept of it.
