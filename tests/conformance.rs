@@ -38,6 +38,10 @@ mod memory_errors;
 mod process;
 #[path = "conformance/queries.rs"]
 mod queries;
+#[path = "conformance/scopes.rs"]
+mod scopes;
+#[path = "conformance/scopes_limits.rs"]
+mod scopes_limits;
 #[path = "conformance/sizes.rs"]
 mod sizes;
 #[path = "conformance/spy.rs"]
@@ -107,6 +111,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         sizes::PROMISES,
         contents::PROMISES,
         copies::PROMISES,
+        scopes::PROMISES,
+        scopes_limits::PROMISES,
         queries::PROMISES,
         lifetimes::PROMISES,
         exit::PROMISES,
