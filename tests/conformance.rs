@@ -50,6 +50,10 @@ mod queries;
 mod queues;
 #[path = "conformance/regions.rs"]
 mod regions;
+#[path = "conformance/scopes.rs"]
+mod scopes;
+#[path = "conformance/scopes_limits.rs"]
+mod scopes_limits;
 #[path = "conformance/sizes.rs"]
 mod sizes;
 #[path = "conformance/spy.rs"]
@@ -119,6 +123,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         sizes::PROMISES,
         contents::PROMISES,
         copies::PROMISES,
+        scopes::PROMISES,
+        scopes_limits::PROMISES,
         queries::PROMISES,
         lifetimes::PROMISES,
         exit::PROMISES,

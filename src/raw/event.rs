@@ -20,8 +20,8 @@ struct Pool {
 
 /// An event that the host can wait for and that a list signals.
 ///
-/// One that is not in use by any list and not signalled is given back to its [`Events`]; one of
-/// which that is not known is dropped.
+/// One that is not in use by any list is given back to its [`Events`]; one of which that is not
+/// known is retired there.
 #[derive(Debug)]
 pub(crate) struct Event {
     handle: EventHandle,
@@ -43,6 +43,8 @@ pub(crate) struct Events {
     context: Arc<ContextInner>,
     plain: Mutex<Vec<Event>>,
     timed: Mutex<Vec<Event>>,
+    /// Some list may yet signal them. They are kept for as long as the context.
+    retired: Mutex<Vec<Event>>,
 }
 
 impl Events {
@@ -51,6 +53,7 @@ impl Events {
             context: Arc::clone(context),
             plain: Mutex::new(Vec::new()),
             timed: Mutex::new(Vec::new()),
+            retired: Mutex::new(Vec::new()),
         }
     }
 
@@ -84,6 +87,21 @@ impl Events {
     pub(crate) fn give_back(&self, event: Event, kind: EventKind) {
         if event.reset().is_ok() {
             lock(self.free(kind)).push(event);
+        }
+    }
+
+    /// Takes an event of which it is not known whether a list uses it: waiting for that has failed.
+    /// Used again, it could be signalled before its time.
+    pub(crate) fn retire(&self, event: Event) {
+        lock(&self.retired).push(event);
+    }
+
+    /// Takes an event back, which no list uses any more where `idle` says so.
+    pub(crate) fn take_back(&self, event: Event, kind: EventKind, idle: bool) {
+        if idle {
+            self.give_back(event, kind);
+        } else {
+            self.retire(event);
         }
     }
 }

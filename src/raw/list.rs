@@ -330,7 +330,10 @@ impl Locked<'_> {
         })
     }
 
-    /// Makes what follows wait for everything before, and for the events; then signals.
+    /// Makes what follows wait for everything before, or for the events where there are some; then
+    /// signals.
+    ///
+    /// With events to wait for, the specification promises nothing of what came before.
     pub(crate) fn barrier(
         &mut self,
         signal: Option<EventHandle>,
@@ -349,7 +352,9 @@ impl Locked<'_> {
             // done, since their owners wait for the list; there are as many as is said.
             unsafe { (api.zeCommandListAppendBarrier)(list, raw(signal), count, waits) }
         })?;
-        self.state.fenced = before;
+        if count == 0 {
+            self.state.fenced = before;
+        }
         Ok(())
     }
 

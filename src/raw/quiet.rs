@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::raw::event::Event;
 use crate::raw::list::CommandList;
 use level_zero_sys as sys;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// How often a call that fails is tried before another way is.
@@ -103,8 +104,20 @@ pub(crate) fn signalled(event: &Event) -> Result<Result<()>, Exiting> {
 /// Ends the process: memory that the device may still write to would be given back otherwise.
 #[cold]
 fn give_up(error: &Error) -> ! {
+    /// Ends the process also where the log panics on the way.
+    struct Abort;
+
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            std::process::abort()
+        }
+    }
+
+    let _abort = Abort;
     tracing::error!(%error, "the driver cannot say whether the device is done");
-    eprintln!(
+    // Not `eprintln`, which panics where nobody listens.
+    let _ = writeln!(
+        std::io::stderr(),
         "ze-area: the driver cannot say whether the device is done with memory that was lent to it \
          ({error}); ending the process, since going on would corrupt memory"
     );

@@ -54,8 +54,13 @@ struct State {
     /// How much of the last chunk of patterns is used, and where in it the last pattern is.
     used: usize,
     last_pattern: (usize, usize),
+    /// What the operation that is being enqueued waits for on other lines, and by line up to which
+    /// operation that is.
     waits: Vec<level_zero_sys::ze_event_handle_t>,
+    news: Vec<(usize, u64)>,
     recorder: Option<Recorder>,
+    /// A wait has failed: events may be in use although all is said to be done.
+    doubtful: bool,
 }
 
 /// A queue in a scope.
@@ -73,6 +78,26 @@ struct Line {
     mark: Option<(u64, EventHandle)>,
     /// By line, up to which operation of it this one waits for.
     seen: Vec<u64>,
+}
+
+impl Line {
+    /// Notes that the list was appended to, up to that operation.
+    fn reach(&mut self, position: u64, error: Option<&Error>) {
+        // Also where it failed: what a failed call has left behind is not known. But a call that is
+        // barred at the end of the process was not made, and nothing can be waited for then.
+        if !matches!(error, Some(Error::Exiting { .. })) {
+            self.last = position;
+        }
+    }
+
+    /// Notes that what follows waits for the operations of another line up to that one.
+    fn see(&mut self, other: usize, position: u64) {
+        if self.seen.len() <= other {
+            self.seen.resize(other + 1, 0);
+        }
+        let seen = &mut self.seen[other];
+        *seen = position.max(*seen);
+    }
 }
 
 impl Ground {
@@ -155,10 +180,6 @@ impl Ground {
         append: impl FnOnce(&mut Locked<'_>, Option<EventHandle>) -> Result<()>,
     ) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
-        let own = &mut state.lines[line];
-        if own.end.is_none() {
-            own.end = Some(self.context.events().take(EventKind::Plain)?);
-        }
         let mut fence = 0;
         let mut foreign = false;
         for access in accesses {
@@ -170,10 +191,16 @@ impl Ground {
                 }
             });
         }
+        state.waits.clear();
+        state.news.clear();
         if foreign {
             self.order(state, line, accesses)?;
         }
         let own = &mut state.lines[line];
+        // After the above, which may have waited for this line too and used its event up.
+        if own.end.is_none() {
+            own.end = Some(self.context.events().take(EventKind::Plain)?);
+        }
         if what.ordered {
             fence = own.last;
         }
@@ -182,18 +209,28 @@ impl Ground {
             None => None,
         };
         let mut list = own.queue.asynchronous()?.lock();
-        let fenced = if foreign && !state.waits.is_empty() {
-            list.barrier(None, &state.waits)
-        } else {
-            list.after(fence)
-        };
-        let appended = fenced.and_then(|()| append(&mut list, signal));
-        // Also where it failed: what a failed call has left behind is not known.
-        own.last = list.position();
+        let mut fenced = Ok(());
+        if !state.waits.is_empty() {
+            fenced = list.barrier(None, &state.waits);
+        }
+        fenced = fenced.and_then(|()| list.after(fence));
+        if let Err(error) = fenced {
+            // Nothing was appended that uses the memory: what used it last is what did before.
+            let position = list.position();
+            drop(list);
+            own.reach(position, Some(&error));
+            return Err(error);
+        }
+        let appended = append(&mut list, signal);
+        let position = list.position();
         drop(list);
+        own.reach(position, appended.as_ref().err());
+        for (other, position) in state.news.drain(..) {
+            own.see(other, position);
+        }
         let stamp = Stamp {
             line: u32::try_from(line).unwrap_or(u32::MAX),
-            position: own.last,
+            position,
         };
         for access in accesses {
             access.stamp(stamp);
@@ -201,7 +238,8 @@ impl Ground {
         appended
     }
 
-    /// Fills `state.waits` with the events that `line` has to wait for.
+    /// Fills `state.waits` with the events that `line` has to wait for, and `state.news` with what it
+    /// will have waited for then.
     #[cold]
     fn order(&self, state: &mut State, line: usize, accesses: &[Access<'_>]) -> Result<()> {
         if state.marks.len() >= MOST_MARKS {
@@ -211,10 +249,11 @@ impl Ground {
         for access in accesses {
             access.conflicts(|stamp| needs.push(stamp));
         }
-        state.waits.clear();
         for stamp in needs {
             let other = stamp.line as usize;
-            let seen = state.lines[line].seen.get(other).copied().unwrap_or(0);
+            let news = state.news.iter().filter(|news| news.0 == other);
+            let seen = news.map(|news| news.1).max().unwrap_or(0);
+            let seen = seen.max(state.lines[line].seen.get(other).copied().unwrap_or(0));
             let theirs = &mut state.lines[other];
             if other == line || stamp.position <= theirs.done.max(seen) {
                 continue;
@@ -228,17 +267,15 @@ impl Ground {
                     let mut list = theirs.queue.asynchronous()?.lock();
                     let position = list.position();
                     let marked = list.barrier(Some(handle), &[]);
-                    theirs.last = list.position();
+                    let last = list.position();
+                    drop(list);
+                    theirs.reach(last, marked.as_ref().err());
                     marked?;
                     *theirs.mark.insert((position, handle))
                 }
             };
             state.waits.push(event.as_raw());
-            let seen = &mut state.lines[line].seen;
-            if seen.len() <= other {
-                seen.resize(other + 1, 0);
-            }
-            seen[other] = position;
+            state.news.push((other, position));
         }
         Ok(())
     }
@@ -259,9 +296,9 @@ impl Ground {
 
     /// Keeps bytes until the scope is over, and returns where they are.
     pub(super) fn stage(&self, bytes: Box<[u8]>) -> *const [u8] {
-        let address = &raw const *bytes;
-        self.state.borrow_mut().staged.push(bytes);
-        address
+        let staged = &mut self.state.borrow_mut().staged;
+        staged.push(bytes);
+        staged.last().map_or(&[], |bytes| &raw const **bytes)
     }
 
     /// Keeps a short pattern until the scope is over, and returns where it is.
@@ -297,7 +334,11 @@ impl Ground {
     pub(super) fn wait_for(&self, stamp: Stamp) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         match state.lines.get_mut(stamp.line as usize) {
-            Some(line) if stamp.position > line.done => self.settle(line),
+            Some(line) if stamp.position > line.done => {
+                let settled = self.settle(line);
+                state.doubtful |= settled.is_err();
+                settled
+            }
             _ => Ok(()),
         }
     }
@@ -314,12 +355,16 @@ impl Ground {
             line.mark = None;
             first = first.and(settled);
         }
+        state.doubtful |= first.is_err();
+        let idle = !state.doubtful;
         if let Some(recorder) = &mut state.recorder {
-            recorder.read();
+            recorder.read(idle);
         }
         // All lists are done, so nobody waits for a mark any more.
         for mark in state.marks.drain(..) {
-            self.context.events().give_back(mark, EventKind::Plain);
+            self.context
+                .events()
+                .take_back(mark, EventKind::Plain, idle);
         }
         first
     }
@@ -329,14 +374,18 @@ impl Ground {
         if line.last <= line.done {
             return Ok(());
         }
-        // Both were there before anything was enqueued.
-        let (Ok(list), Some(end)) = (line.queue.asynchronous(), line.end.take()) else {
+        // Both were there before anything was enqueued. The event stays: a panic on the way, of a
+        // subscriber to what is traced, leads here again.
+        let (Ok(list), Some(end)) = (line.queue.asynchronous(), &line.end) else {
             return Ok(());
         };
-        match quiesce(list, &end) {
+        match quiesce(list, end) {
             Ok(settled) => {
                 line.done = line.last;
-                self.context.events().give_back(end, EventKind::Plain);
+                if let Some(end) = line.end.take() {
+                    let idle = settled.is_ok();
+                    self.context.events().take_back(end, EventKind::Plain, idle);
+                }
                 settled
             }
             Err(Exiting) => halt(),

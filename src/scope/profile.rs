@@ -118,8 +118,9 @@ impl Recorder {
         Ok(handle)
     }
 
-    /// Reads the times of all operations, which are done.
-    pub(super) fn read(&mut self) {
+    /// Reads the times of all operations, which are done. `idle` is whether that is known of their
+    /// events too.
+    pub(super) fn read(&mut self, idle: bool) {
         for (event, queue) in self.events.drain(..) {
             let properties = queue.device().properties();
             let bits = properties.kernel_timestamp_bits;
@@ -139,7 +140,10 @@ impl Recorder {
                     mask,
                 }
             }));
-            queue.context().events().give_back(event, EventKind::Timed);
+            queue
+                .context()
+                .events()
+                .take_back(event, EventKind::Timed, idle);
         }
     }
 

@@ -5,7 +5,7 @@ use crate::{process, promises, scenarios};
 use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, ZeBuffer};
+use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, Queue, ZeBuffer};
 
 promises![
     a_process_ends_well_while_threads_allocate_and_free,
@@ -166,14 +166,14 @@ fn a_call_at_the_end_of_the_process_is_an_error(subject: &Subject) {
     again(subject, "calls_when_the_driver_is_gone", "Exiting\n");
 }
 
-type Kept = (Context, DeviceArea, ZeBuffer<u8, Device>);
+type Kept = (Context, DeviceArea, Queue, ZeBuffer<u8, Device>);
 
 static LAST: Mutex<Option<Kept>> = Mutex::new(None);
 
 /// Runs after all that the driver has registered, since it was registered before.
 #[cfg(unix)]
 extern "C" fn last() {
-    let Some((context, area, buffer)) = LAST.lock().unwrap().take() else {
+    let Some((context, area, queue, mut buffer)) = LAST.lock().unwrap().take() else {
         std::process::abort();
     };
     let error = area.mmap_uninit::<u8>(64).unwrap_err();
@@ -187,9 +187,11 @@ extern "C" fn last() {
         && error.to_string().contains("the process is ending");
     let refused = context.queue(&context.devices()[0]).is_err()
         && context.describe(buffer.device_ptr()).is_err();
+    let scope = queue.scope(|q| q.fill(&mut q.lend_mut(&mut buffer), 1));
+    let refused = refused && matches!(scope, Err(Error::Exiting { .. }));
     let returned = buffer.free().unwrap_err();
     drop(returned);
-    drop((context, area));
+    drop((context, area, queue));
     if exiting && refused {
         println!("Exiting");
     }
@@ -204,6 +206,11 @@ fn calls_when_the_driver_is_gone(config: &'static Config) {
     let subject = config.open().unwrap();
     let context = Context::builder().driver(subject.driver()).build().unwrap();
     let area = context.device_area(subject.device());
-    let buffer = area.mmap(64).unwrap();
-    *LAST.lock().unwrap() = Some((context, area, buffer));
+    let mut buffer = area.mmap(64).unwrap();
+    let queue = context.queue(subject.device()).unwrap();
+    // All that a scope needs is there already.
+    queue
+        .scope(|q| q.fill(&mut q.lend_mut(&mut buffer), 1))
+        .unwrap();
+    *LAST.lock().unwrap() = Some((context, area, queue, buffer));
 }
