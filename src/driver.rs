@@ -27,6 +27,9 @@ pub(crate) struct DriverInner {
     api: &'static sys::Api,
     pub(crate) handle: DriverHandle,
     origin: String,
+    /// Whether a loader may be in between that replaces handles by its own. Those of 2023 and before
+    /// forget that for the log of a failed build, and crash when they are given it.
+    replaces_handles: bool,
     /// Keeps the objects of the CPU driver alive, whose handles this is.
     #[cfg(feature = "cpu")]
     _cpu: Option<level_zero_cpu::Instance>,
@@ -66,6 +69,11 @@ impl DriverInner {
             call,
             origin: self.origin.clone(),
         })
+    }
+
+    /// Whether the log of a build can be asked for, also of one that failed.
+    pub(crate) fn gives_build_logs(&self) -> bool {
+        !self.replaces_handles
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {
@@ -269,10 +277,14 @@ impl Driver {
                 origin,
             });
         };
+        // What makes loaders do so.
+        let asked = std::env::var_os("ZE_ENABLE_LOADER_INTERCEPT");
+        let replaces_handles = handles.len() > 1 || asked.is_some_and(|value| value != "0");
         Self::new(DriverInner {
             api,
             handle,
             origin,
+            replaces_handles,
             #[cfg(feature = "cpu")]
             _cpu: None,
         })
@@ -324,6 +336,7 @@ impl Driver {
             api: level_zero_cpu::api(),
             handle,
             origin: "the CPU driver".to_owned(),
+            replaces_handles: false,
             _cpu: Some(instance.clone()),
         })
     }

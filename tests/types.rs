@@ -8,8 +8,9 @@ use static_assertions::{
 };
 use ze_area::{
     Align, Alignment, Area, AtomicElement, AtomicSlice, Context, ContextBuilder, Device,
-    DeviceArea, Driver, Element, Error, FreeError, Host, HostAccess, HostArea, Placement, Queue,
-    RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice, ZeSliceMut,
+    DeviceArea, Driver, Element, Error, FreeError, Host, HostAccess, HostArea, InOut, Kernel,
+    Module, Placement, Queue, RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice,
+    ZeSliceMut,
 };
 
 /// A type that must stay on its thread.
@@ -46,6 +47,11 @@ macro_rules! in_placement {
     )*};
 }
 in_placement!(Device, Shared, Host);
+
+assert_impl_all!(Module: Send, Sync, Clone, core::fmt::Debug);
+// Whatever it is launched with: the arguments are not in it.
+assert_impl_all!(Kernel<(InOut<f32>, f32)>: Send, Sync, Clone, core::fmt::Debug);
+assert_impl_all!(Kernel<(Local,)>: Send, Sync);
 
 assert_impl_all!(Shared: HostAccess);
 assert_impl_all!(Host: HostAccess);

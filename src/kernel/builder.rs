@@ -211,6 +211,11 @@ impl ModuleBuilder {
         let inner = self.context.inner();
         let mut module = core::ptr::null_mut();
         let mut log = core::ptr::null_mut();
+        let place = if inner.driver().gives_build_logs() {
+            &raw mut log
+        } else {
+            core::ptr::null_mut()
+        };
         let made = inner.driver().call("zeModuleCreate", |api| {
             // SAFETY: context and device are live handles of one driver, the device is in the
             // context, as checked. The descriptor, with all it points to, and the targets outlive
@@ -223,7 +228,7 @@ impl ModuleBuilder {
                     self.device.as_raw(),
                     &raw const desc,
                     &raw mut module,
-                    &raw mut log,
+                    place,
                 )
             }
         });
@@ -233,7 +238,7 @@ impl ModuleBuilder {
             handle,
         });
         if let Err(error) = made {
-            return Err(failed(error, log.as_ref()));
+            return Err(failed(error, log.as_ref(), place.is_null()));
         }
         let module = Handle::new(module).ok_or_else(|| Error::DriverFault {
             call: "zeModuleCreate",
@@ -254,13 +259,18 @@ impl ModuleBuilder {
     }
 }
 
+/// What stands in place of a log that cannot be asked for.
+const LOST: &str = "the loader loses the log of a failed build where there are several drivers: for \
+                    the log run with one of them, as ZE_ENABLE_ALT_DRIVERS names it, and without \
+                    ZE_ENABLE_LOADER_INTERCEPT";
+
 /// The error of a build: with the log, where the driver or the code says that it is about the
 /// module.
-fn failed(error: Error, log: Option<&BuildLog<'_>>) -> Error {
+fn failed(error: Error, log: Option<&BuildLog<'_>>, lost: bool) -> Error {
     let Error::Call { code, .. } = error else {
         return error;
     };
-    let log = log.map(BuildLog::text).unwrap_or_default();
+    let text = log.map(BuildLog::text).unwrap_or_default();
     let of_module = [
         sys::ZE_RESULT_ERROR_MODULE_BUILD_FAILURE,
         sys::ZE_RESULT_ERROR_MODULE_LINK_FAILURE,
@@ -268,8 +278,9 @@ fn failed(error: Error, log: Option<&BuildLog<'_>>) -> Error {
         sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE,
         sys::ZE_RESULT_ERROR_DEPENDENCY_UNAVAILABLE,
     ];
-    if log.is_empty() && !of_module.iter().any(|of| of.0 == code.as_raw()) {
+    if text.is_empty() && !of_module.iter().any(|of| of.0 == code.as_raw()) {
         return error;
     }
+    let log = if lost { LOST.to_owned() } else { text };
     Error::BuildFailed { code, log }
 }

@@ -1,0 +1,258 @@
+//! The Nth call of the driver fails while a module or a kernel is made or launched, for every N:
+//! nothing leaks, and all goes on working.
+#![cfg(feature = "cpu")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::io::Write;
+use ze_area::cpu::{Config, Instance};
+use ze_area::{
+    Context, Driver, Error, Grid, Host, InOut, Kernel, Module, Queue, Result, ZeBuffer, sys,
+};
+
+const TWICE: &[u8] = include_bytes!("kernels/twice.spv");
+/// A code that no call of the operations treats in a way of its own.
+const LOST: sys::ze_result_t = sys::ZE_RESULT_ERROR_DEVICE_LOST;
+
+type Twice = Kernel<(InOut<u32>,)>;
+
+struct World {
+    instance: Instance,
+    context: Context,
+    queue: Queue,
+    module: Module,
+    twice: Twice,
+    x: ZeBuffer<u32, Host>,
+}
+
+fn build(context: &Context) -> Result<Module> {
+    context.module(context.first_device()?).spirv(TWICE)
+}
+
+fn twice(module: &Module) -> Result<Twice> {
+    // SAFETY: that is its signature, and launches here have as many items as elements.
+    unsafe { module.kernel("twice") }
+}
+
+impl World {
+    /// `None`, where it is said, without the runtime that the CPU driver runs kernels with.
+    fn new() -> Option<Self> {
+        let instance = Instance::new(Config::new()).unwrap();
+        let driver = Driver::from_cpu(&instance).unwrap();
+        let context = Context::builder().driver(&driver).build().unwrap();
+        let module = match build(&context) {
+            Ok(module) => module,
+            Err(error) => {
+                let required = std::env::var("ZE_AREA_REQUIRE").unwrap_or_default();
+                assert!(!required.split(',').any(|word| word == "opencl"), "{error}");
+                // Past the capture of the harness.
+                let _ = writeln!(std::io::stderr(), "skipped: {error}");
+                return None;
+            }
+        };
+        Some(Self {
+            queue: context.queue(context.first_device().unwrap()).unwrap(),
+            twice: twice(&module).unwrap(),
+            x: context.host_area().mmap_from_slice(&[1; 64]).unwrap(),
+            module,
+            context,
+            instance,
+        })
+    }
+
+    /// Modules and kernels can still be made, and the old ones launched.
+    fn check_usable(&mut self) {
+        let module = build(&self.context).unwrap();
+        for twice in [&twice(&module).unwrap(), &self.twice] {
+            self.x.fill(21);
+            let grid = Grid::from(64).group_size(8);
+            self.queue.launch(twice, grid, (&mut self.x,)).unwrap();
+            assert_eq!(self.x, [42; 64]);
+        }
+    }
+}
+
+/// Drops everything; what is left is what failed to be destroyed, and what that keeps.
+fn finish(world: World, failed: Option<&str>) {
+    let instance = world.instance.clone();
+    drop(world);
+    let ledger = instance.ledger();
+    match failed {
+        Some("zeModuleDestroy" | "zeKernelDestroy" | "zeModuleBuildLogDestroy") => {
+            let left = ledger.modules + ledger.kernels + ledger.build_logs;
+            assert!(left <= 2, "{ledger}");
+            assert!(
+                ledger.allocations.is_empty() && ledger.command_lists == 0,
+                "{ledger}"
+            );
+        }
+        _ => assert!(ledger.is_empty(), "after {failed:?}: {ledger}"),
+    }
+}
+
+/// Runs `operation` in a fresh world with its Nth call failing, for every N until none fails.
+/// Returns the calls that the operation makes.
+fn every_nth(operation: impl Fn(&mut World) -> Result<()>) -> Vec<&'static str> {
+    for nth in 1.. {
+        let Some(mut world) = World::new() else {
+            return Vec::new();
+        };
+        world.instance.log(true);
+        world.instance.fail_nth(nth, LOST);
+        let result = operation(&mut world);
+        world.instance.clear_faults();
+        let log = world.instance.take_log();
+        let Some(failed) = log.iter().find(|record| record.result == LOST) else {
+            result.unwrap();
+            finish(world, None);
+            return log.iter().map(|record| record.call).collect();
+        };
+        match result {
+            Err(error) => assert_eq!(error.call(), Some(failed.call), "call {nth}: {error}"),
+            Ok(()) => assert!(
+                failed.call.ends_with("Destroy") || failed.call == "zeModuleBuildLogGetString",
+                "{} went unnoticed",
+                failed.call
+            ),
+        }
+        world.check_usable();
+        finish(world, Some(failed.call));
+    }
+    unreachable!()
+}
+
+fn assert_calls(calls: &[&str], expected: &[&str]) {
+    assert!(calls.is_empty() || calls == expected, "{calls:?}");
+}
+
+#[test]
+fn making_a_module_survives_every_failing_call() {
+    let calls = every_nth(|w| build(&w.context).map(drop));
+    let expected = [
+        "zeModuleCreate",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogDestroy",
+        "zeModuleDestroy",
+    ];
+    assert_calls(&calls, &expected);
+}
+
+#[test]
+fn a_failed_build_destroys_its_log_whatever_fails() {
+    let calls = every_nth(|w| {
+        let builder = w.context.module(w.context.first_device()?);
+        match builder.options("-no-such-option").spirv(TWICE) {
+            Err(Error::BuildFailed { log, code }) if code.as_raw() != LOST.0 => {
+                assert!(!log.is_empty());
+                Ok(())
+            }
+            other => other.map(drop),
+        }
+    });
+    let expected = [
+        "zeModuleCreate",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogDestroy",
+    ];
+    assert_calls(&calls, &expected);
+}
+
+#[test]
+fn native_code_survives_every_failing_call() {
+    let calls = every_nth(|w| {
+        let code = w.module.native_binary()?;
+        let builder = w.context.module(w.context.first_device()?);
+        // SAFETY: it is of this device and driver.
+        unsafe { builder.native(&code) }.map(drop)
+    });
+    let expected = [
+        "zeModuleGetNativeBinary",
+        "zeModuleGetNativeBinary",
+        "zeModuleCreate",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogGetString",
+        "zeModuleBuildLogDestroy",
+        "zeModuleGetKernelNames",
+        "zeModuleGetKernelNames",
+        "zeModuleDestroy",
+    ];
+    assert_calls(&calls, &expected);
+}
+
+#[test]
+fn making_a_kernel_survives_every_failing_call() {
+    let calls = every_nth(|w| twice(&w.module).map(drop));
+    let expected = ["zeKernelCreate", "zeKernelGetProperties", "zeKernelDestroy"];
+    assert_calls(&calls, &expected);
+}
+
+#[test]
+fn a_launch_survives_every_failing_call_and_the_next_sets_everything_anew() {
+    let calls = every_nth(|w| {
+        let grid = Grid::from(64).group_size(16);
+        w.queue.launch(&w.twice, grid, (&mut w.x,))?;
+        w.queue.launch(&w.twice, 64, (&mut w.x,))?;
+        w.queue.launch(&w.twice, 64, (&mut w.x,))
+    });
+    let launch = [
+        "zeKernelSetArgumentValue",
+        "zeCommandListAppendLaunchKernel",
+    ];
+    let mut expected = vec!["zeKernelSetGroupSize"];
+    expected.extend(launch);
+    expected.extend(["zeKernelSuggestGroupSize", "zeKernelSetGroupSize"]);
+    expected.extend(launch);
+    expected.extend(launch);
+    assert_calls(&calls, &expected);
+}
+
+#[test]
+fn a_launch_that_fails_has_run_nothing() {
+    for call in [
+        "zeKernelSetGroupSize",
+        "zeKernelSetArgumentValue",
+        "zeKernelSuggestGroupSize",
+        "zeCommandListAppendLaunchKernel",
+    ] {
+        let Some(mut world) = World::new() else {
+            return;
+        };
+        world.instance.fail(call, 1, LOST);
+        let error = world.queue.launch(&world.twice, 64, (&mut world.x,));
+        assert_eq!(error.unwrap_err().call(), Some(call));
+        assert_eq!(world.x, [1; 64]);
+        world
+            .queue
+            .launch(&world.twice, 64, (&mut world.x,))
+            .unwrap();
+        assert_eq!(world.x, [2; 64]);
+        finish(world, None);
+    }
+}
+
+#[test]
+fn a_launch_that_is_refused_makes_no_call() {
+    let Some(mut world) = World::new() else {
+        return;
+    };
+    // SAFETY: no launch is let through.
+    let refused: Twice = unsafe { world.module.kernel_where("twice", |_| false) }.unwrap();
+    world.instance.log(true);
+    let grid = Grid::from(64).group_size(4);
+    let error = world.queue.launch(&refused, grid, (&mut world.x,));
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::LaunchRefused { .. }), "{error}");
+    world
+        .queue
+        .launch(&world.twice, 0, (&mut world.x,))
+        .unwrap();
+    let log = world.instance.take_log();
+    assert!(log.is_empty(), "{log:?}");
+    drop(refused);
+    finish(world, None);
+}

@@ -1,0 +1,14 @@
+//! A kernel of numbers of another type than the buffer has.
+
+use ze_area::{Device, In, InOut, Kernel, Queue, ZeBuffer};
+
+fn launch(
+    queue: &Queue,
+    kernel: &Kernel<(In<f32>, InOut<f32>, f32)>,
+    x: &ZeBuffer<i32, Device>,
+    y: &mut ZeBuffer<f32, Device>,
+) {
+    let _ = queue.launch(kernel, 4, (x, y, 2.0));
+}
+
+fn main() {}
