@@ -91,7 +91,7 @@ pub use queue::{
 };
 pub use raw::context::MemoryUse;
 pub use scope::{
-    HostReach, InScope, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice,
+    HostReach, InScope, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentShared, LentSlice,
     LentSliceMut, LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
 };
 

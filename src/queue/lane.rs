@@ -3,7 +3,7 @@
 use super::Queue;
 use crate::error::Result;
 use crate::raw::handle::DeviceHandle;
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 use std::sync::Arc;
 
 /// How many bytes go from one device to another at once.

@@ -80,7 +80,7 @@ impl Queue {
         self.arm(kernel, grid.into(), &mut args, |armed, _| {
             // SAFETY: the arguments are borrowed until the call returns, exclusively where the
             // kernel may write, and the list is synchronous; the rest is as `arm` has checked.
-            unsafe { self.list.lock().launch(&armed, None) }
+            self.list.run(|list| unsafe { list.launch(&armed, None) })
         })
     }
 

@@ -4,12 +4,12 @@ mod builder;
 mod duplicate;
 mod ends;
 pub(crate) mod fill;
-mod hint;
+pub(crate) mod hint;
 mod lane;
 mod launch;
-mod layout;
+pub(crate) mod layout;
 mod reach;
-mod region;
+pub(crate) mod region;
 
 pub use builder::{Engine, Priority, QueueBuilder, QueueMode};
 pub(crate) use ends::sealed;
@@ -24,7 +24,8 @@ use crate::error::{Error, Result, Returned};
 use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
 use crate::raw::home::Home;
-use crate::raw::list::{CommandList, ImmediateList, ListDesc};
+use crate::raw::immediate::ImmediateList;
+use crate::raw::list::{CommandList, ListDesc};
 use core::fmt;
 use core::mem::MaybeUninit;
 use level_zero_sys as sys;
@@ -57,7 +58,7 @@ pub struct Queue {
     context: Context,
     list: Arc<ImmediateList>,
     /// Made when first needed.
-    asynchronous: Arc<OnceLock<CommandList>>,
+    asynchronous: Arc<OnceLock<Arc<CommandList>>>,
     waiter: Arc<Waiter>,
     device: ZeDevice,
     group: QueueGroup,
@@ -100,7 +101,7 @@ impl Queue {
         };
         let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
         // Where two threads came here at once, the first one's is taken.
-        Ok(self.asynchronous.get_or_init(|| list))
+        Ok(self.asynchronous.get_or_init(|| Arc::new(list)))
     }
 
     /// Who waits for what is awaited.
@@ -333,17 +334,40 @@ impl Queue {
         unsafe { fill::by_doubling(list, end.pointer.cast(), value, bytes) }
     }
 
-    /// Waits for everything that was enqueued before, by whatever means.
+    /// Waits for everything that was enqueued on the queue before, by whatever means.
     ///
-    /// The operations of this library are complete when they return; this is for work that was
-    /// enqueued with raw handles.
+    /// Nothing of this library needs it: operations are complete when they return, when their scope
+    /// is over, or when they were waited for. It is for work that was enqueued by
+    /// [`with_raw`](Queue::with_raw).
     ///
     /// # Errors
     ///
     /// [`Error::Call`].
     #[doc(alias = "zeCommandListAppendBarrier")]
+    #[doc(alias = "zeCommandListHostSynchronize")]
     pub fn barrier(&self) -> Result<()> {
-        self.list.barrier()
+        self.list.barrier()?;
+        match self.asynchronous.get() {
+            Some(list) => ImmediateList::waiting(Arc::clone(list), &self.context).run(|_| Ok(())),
+            None => Ok(()),
+        }
+    }
+
+    /// Hands out the immediate command list that scopes and pending operations use, which nobody else
+    /// uses meanwhile, for calls that this library does not make.
+    ///
+    /// What is appended is not ordered with anything of this library but by
+    /// [`barrier`](Queue::barrier), which waits for it; memory that it uses must be kept until then
+    /// by hand, or freed by [`FreePolicy::Blocking`](crate::FreePolicy::Blocking). Other operations
+    /// of the queue inside `body` would wait for the list forever.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`] where the list could not be made.
+    #[doc(alias = "ze_command_list_handle_t")]
+    pub fn with_raw<R>(&self, body: impl FnOnce(sys::ze_command_list_handle_t) -> R) -> Result<R> {
+        let list = self.asynchronous()?.lock();
+        Ok(body(list.as_raw()))
     }
 
     fn check_context(

@@ -1,5 +1,6 @@
 //! Immediate command lists.
 
+use crate::context::Ownership;
 use crate::error::{Error, Result};
 use crate::kernel::Armed;
 use crate::raw::context::ContextInner;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct CommandList {
     context: Arc<ContextInner>,
+    ownership: Ownership,
     /// One thread at a time uses the list, as the specification asks.
     state: Mutex<State>,
 }
@@ -93,14 +95,30 @@ impl CommandList {
             call: "zeCommandListCreateImmediate",
             what: "gave a null list".into(),
         })?;
-        Ok(Self {
+        // SAFETY: the driver has just made the list in the context, for nobody else.
+        Ok(unsafe { Self::from_raw(context, handle, Ownership::Owned) })
+    }
+
+    /// Takes a list that other code made.
+    ///
+    /// # Safety
+    ///
+    /// `handle` must be a live immediate command list of the context, which nobody destroys before
+    /// this value is dropped, nor afterwards where it is owned.
+    pub(crate) unsafe fn from_raw(
+        context: &Arc<ContextInner>,
+        handle: ListHandle,
+        ownership: Ownership,
+    ) -> Self {
+        Self {
             context: Arc::clone(context),
+            ownership,
             state: Mutex::new(State {
                 handle,
                 appended: 0,
                 fenced: 0,
             }),
-        })
+        }
     }
 
     /// Waits for the list's turn.
@@ -130,6 +148,9 @@ impl CommandList {
 
 impl Drop for CommandList {
     fn drop(&mut self) {
+        if self.ownership == Ownership::Borrowed {
+            return;
+        }
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let list = state.handle;
         let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
@@ -151,6 +172,11 @@ fn raw(signal: Option<EventHandle>) -> sys::ze_event_handle_t {
 }
 
 impl Locked<'_> {
+    /// The list itself, for calls that this library does not make.
+    pub(crate) fn as_raw(&self) -> sys::ze_command_list_handle_t {
+        self.state.handle.as_raw()
+    }
+
     /// How many operations were appended up to now: the number of the last one.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
@@ -358,6 +384,14 @@ impl Locked<'_> {
         Ok(())
     }
 
+    /// Signals when everything before is done, if there is what to signal.
+    pub(crate) fn signal(&mut self, signal: Option<EventHandle>) -> Result<()> {
+        match signal {
+            Some(_) => self.barrier(signal, &[]),
+            None => Ok(()),
+        }
+    }
+
     /// Makes what follows wait for the operation of that number, unless a barrier did already.
     #[inline]
     pub(crate) fn after(&mut self, position: u64) -> Result<()> {
@@ -365,84 +399,5 @@ impl Locked<'_> {
             return Ok(());
         }
         self.barrier(None, &[])
-    }
-}
-
-/// A synchronous immediate command list: work is done when the call returns.
-///
-/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
-/// ones.
-#[derive(Debug)]
-pub struct ImmediateList(CommandList);
-
-impl ImmediateList {
-    /// Makes a list on a device of the context, in the queue group of that ordinal.
-    pub(crate) fn new(
-        context: &Arc<ContextInner>,
-        device: DeviceHandle,
-        group: u32,
-    ) -> Result<Self> {
-        let desc = ListDesc {
-            ordinal: group,
-            index: None,
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
-        };
-        Self::with(context, device, desc)
-    }
-
-    /// Makes a list on a device of the context, in a queue that the device has; the mode is
-    /// synchronous whatever is said.
-    pub(crate) fn with(
-        context: &Arc<ContextInner>,
-        device: DeviceHandle,
-        desc: ListDesc,
-    ) -> Result<Self> {
-        let desc = ListDesc {
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            ..desc
-        };
-        CommandList::new(context, device, desc).map(Self)
-    }
-
-    /// Waits for the list's turn.
-    pub(crate) fn lock(&self) -> Locked<'_> {
-        self.0.lock()
-    }
-
-    /// Copies `bytes` bytes and waits.
-    ///
-    /// # Safety
-    ///
-    /// Both ranges must be live memory of the context or of the host, not overlapping, the target
-    /// exclusively the caller's and nobody writing the source.
-    pub(crate) unsafe fn copy(
-        &self,
-        target: *mut c_void,
-        source: *const c_void,
-        bytes: usize,
-    ) -> Result<()> {
-        // SAFETY: as the caller vouches; the operation is done when the call returns.
-        unsafe { self.lock().copy(target, source, bytes, None) }
-    }
-
-    /// Fills `bytes` bytes with a repeated pattern and waits.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Locked::fill`]; the operation is done when the call returns.
-    pub(crate) unsafe fn fill(
-        &self,
-        target: *mut c_void,
-        pattern: &[u8],
-        bytes: usize,
-    ) -> Result<()> {
-        // SAFETY: as the caller vouches; the operation is done when the call returns.
-        unsafe { self.lock().fill(target, pattern, bytes, None) }
-    }
-
-    /// Waits for everything enqueued before, and makes its writes visible.
-    pub(crate) fn barrier(&self) -> Result<()> {
-        self.lock().barrier(None, &[])
     }
 }

@@ -5,12 +5,13 @@ mod launch;
 pub(crate) mod lent;
 mod operations;
 mod profile;
+mod region;
 pub(crate) mod track;
 
 pub use launch::InScope;
 pub use lent::{
-    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
-    LentSource, LentTarget, System,
+    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentShared, LentSlice,
+    LentSliceMut, LentSource, LentTarget, System,
 };
 
 pub use profile::{Operation, Profile};

@@ -141,7 +141,7 @@ impl<'scope> ScopeQueue<'scope> {
     }
 
     /// Checks that the queue's device may touch an end.
-    fn check<T>(
+    pub(super) fn check<T>(
         &self,
         operation: &'static str,
         what: &'static str,
@@ -152,7 +152,7 @@ impl<'scope> ScopeQueue<'scope> {
 }
 
 /// An operation that waits for what uses the same memory only.
-fn plain(name: &str, bytes: usize) -> What<'_> {
+pub(super) fn plain(name: &str, bytes: usize) -> What<'_> {
     What {
         name,
         bytes,
