@@ -1,5 +1,6 @@
 //! Pending operations: asynchronous work that owns what it works on.
 
+mod fill;
 mod flight;
 mod launch;
 mod start;
