@@ -30,6 +30,10 @@ impl Queue {
     /// [`Error::WrongDevice`](crate::Error::WrongDevice) for a buffer of another context or device;
     /// [`Error::Call`](crate::Error::Call).
     #[doc(alias = "zeCommandListAppendMemoryFill")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "the target comes back in either case"
+    )]
     pub fn start_fill<T: Upload, P: Placement>(
         &self,
         mut target: ZeBuffer<T, P>,
