@@ -30,6 +30,8 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/grids.rs"]
+mod grids;
 #[path = "conformance/kernels.rs"]
 mod kernels;
 #[path = "conformance/lifetimes.rs"]
@@ -117,6 +119,7 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         devices::PROMISES,
         modules::PROMISES,
         kernels::PROMISES,
+        grids::PROMISES,
     ]
     .into_iter()
     .flatten()
