@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// The kinds of [`Error`]: those of AML's `area_ze`, with its names beside them.
+/// The kinds of [`Error`](crate::Error): those of AML's `area_ze`, with its names beside them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
