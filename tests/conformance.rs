@@ -32,6 +32,8 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/grids.rs"]
+mod grids;
 #[path = "conformance/interop.rs"]
 mod interop;
 #[path = "conformance/kernels.rs"]
@@ -135,6 +137,7 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         regions::PROMISES,
         modules::PROMISES,
         kernels::PROMISES,
+        grids::PROMISES,
     ]
     .into_iter()
     .flatten()
