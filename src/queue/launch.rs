@@ -108,11 +108,10 @@ impl Queue {
                     self.check_home("launch", what, home)?;
                 }
             }
-            let Some(plan) = kernel.plan(&grid)? else {
-                return Ok(());
-            };
-            kernel.check(&plan, values)?;
-            run(kernel.arm(&plan, values)?, values)
+            match kernel.arm(&grid, values)? {
+                Some(armed) => run(armed, values),
+                None => Ok(()),
+            }
         })
     }
 

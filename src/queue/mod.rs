@@ -86,6 +86,7 @@ impl Queue {
     }
 
     /// The list for work that is not waited for by the call that enqueues it.
+    #[inline]
     pub(crate) fn asynchronous(&self) -> Result<&CommandList> {
         if let Some(list) = self.asynchronous.get() {
             return Ok(list);
@@ -236,6 +237,29 @@ impl Queue {
         if bytes == 0 {
             return Ok(());
         }
+        if source.home.is_some() && target.home.is_some() {
+            let (to, from) = (target.pointer.cast(), source.pointer.cast());
+            // SAFETY: both ends are buffers of this context, borrowed, the target exclusively, so they
+            // are live and do not overlap.
+            return unsafe {
+                self.copy_bytes((to, target.device()), (from, source.device()), bytes)
+            };
+        }
+        // SAFETY: as the caller vouches; the ends have as many bytes.
+        unsafe { self.copy_host(source, target, bytes) }
+    }
+
+    /// Copies where an end is a slice of the host.
+    ///
+    /// # Safety
+    ///
+    /// As of `copy_ends`, and the ends are of this context and have `bytes` bytes.
+    unsafe fn copy_host<T>(
+        &self,
+        source: &End<'_, T>,
+        target: &End<'_, T>,
+        bytes: usize,
+    ) -> Result<()> {
         let mut from = self.stand_in(source, bytes)?;
         let mut to = self.stand_in(target, bytes)?;
         let read = from
@@ -366,10 +390,10 @@ impl Queue {
     /// [`Error::Call`] where the list could not be made.
     #[doc(alias = "ze_command_list_handle_t")]
     pub fn with_raw<R>(&self, body: impl FnOnce(sys::ze_command_list_handle_t) -> R) -> Result<R> {
-        let list = self.asynchronous()?.lock();
-        Ok(body(list.as_raw()))
+        Ok(self.asynchronous()?.with_raw(body))
     }
 
+    #[inline]
     fn check_context(
         &self,
         operation: &'static str,

@@ -3,8 +3,9 @@
 use crate::context::Ownership;
 use crate::error::{Error, Result};
 use crate::kernel::Armed;
+use crate::raw::call::check;
 use crate::raw::context::ContextInner;
-use crate::raw::exit;
+use crate::raw::exit::{self, Calls, barred};
 use crate::raw::handle::{DeviceHandle, EventHandle, Handle, ListHandle};
 use crate::raw::lock::lock;
 use core::ffi::c_void;
@@ -52,7 +53,8 @@ pub(crate) struct Pitches {
 
 /// A list that its caller alone uses for as long as this lives.
 pub(crate) struct Locked<'a> {
-    context: &'a ContextInner,
+    /// `None` where the process is ending.
+    calls: Option<Calls>,
     state: MutexGuard<'a, State>,
 }
 
@@ -124,11 +126,18 @@ impl CommandList {
     /// Waits for the list's turn.
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_> {
+        // A panic while the lock is held cannot leave the handle in disorder.
+        let state = lock(&self.state);
         Locked {
-            context: &self.context,
-            // A panic while the lock is held cannot leave the handle in disorder.
-            state: lock(&self.state),
+            calls: self.context.enter(),
+            state,
         }
+    }
+
+    /// Hands the list to calls that this library does not make, which nobody else uses meanwhile.
+    pub(crate) fn with_raw<R>(&self, body: impl FnOnce(sys::ze_command_list_handle_t) -> R) -> R {
+        let state = lock(&self.state);
+        body(state.handle.as_raw())
     }
 
     /// Waits for everything on the list, where the driver has a call for that.
@@ -138,7 +147,7 @@ impl CommandList {
         let api = driver.enter(CALL)?;
         let synchronize = driver.optional(CALL, api.zeCommandListHostSynchronize)?;
         drop(api);
-        let list = self.lock().state.handle;
+        let list = lock(&self.state).handle;
         driver.call(CALL, |_| {
             // SAFETY: the list is live.
             unsafe { synchronize(list.as_raw(), u64::MAX) }
@@ -172,11 +181,6 @@ fn raw(signal: Option<EventHandle>) -> sys::ze_event_handle_t {
 }
 
 impl Locked<'_> {
-    /// The list itself, for calls that this library does not make.
-    pub(crate) fn as_raw(&self) -> sys::ze_command_list_handle_t {
-        self.state.handle.as_raw()
-    }
-
     /// How many operations were appended up to now: the number of the last one.
     #[inline]
     pub(crate) fn position(&self) -> u64 {
@@ -193,7 +197,10 @@ impl Locked<'_> {
         // Also where it fails: what a failed call has left behind is not known.
         self.state.appended += 1;
         let list = self.state.handle.as_raw();
-        self.context.driver().call(call, |api| append(api, list))
+        match &self.calls {
+            Some(calls) => check(call, append(calls, list)),
+            None => Err(barred(call)),
+        }
     }
 
     /// Copies `bytes` bytes.

@@ -5,13 +5,13 @@ use super::track::{Access, Stamp};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::queue::Queue;
-use crate::queue::sealed::End;
 use crate::raw::event::{Event, EventKind};
 use crate::raw::handle::EventHandle;
 use crate::raw::list::Locked;
 use crate::raw::quiet::{Exiting, halt, quiesce};
 use core::any::Any;
 use core::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How many marks may be out before all lists are waited for and the marks used again.
@@ -66,7 +66,7 @@ struct State {
 /// A queue in a scope.
 #[derive(Debug)]
 struct Line {
-    queue: Queue,
+    queue: Rc<Queue>,
     /// The number of the last operation of this scope on the list.
     last: u64,
     /// Operations up to this number are known to be done.
@@ -119,8 +119,8 @@ impl Ground {
         recorder.map(Recorder::into_operations).unwrap_or_default()
     }
 
-    /// The line of a queue.
-    pub(super) fn line(&self, queue: &Queue) -> Result<usize> {
+    /// The line of a queue, with the queue.
+    pub(super) fn line(&self, queue: &Queue) -> Result<(usize, Rc<Queue>)> {
         if queue.context() != &self.context {
             return Err(Error::WrongContext {
                 operation: "scope",
@@ -129,60 +129,35 @@ impl Ground {
         }
         let lines = &mut self.state.borrow_mut().lines;
         if let Some(line) = lines.iter().position(|line| line.queue.is(queue)) {
-            return Ok(line);
+            return Ok((line, Rc::clone(&lines[line].queue)));
         }
+        let queue = Rc::new(queue.clone());
         lines.push(Line {
-            queue: queue.clone(),
+            queue: Rc::clone(&queue),
             last: 0,
             done: 0,
             end: None,
             mark: None,
             seen: Vec::new(),
         });
-        Ok(lines.len() - 1)
-    }
-
-    /// The queue of a line.
-    pub(super) fn queue(&self, line: usize) -> Queue {
-        self.state.borrow().lines[line].queue.clone()
-    }
-
-    /// Checks that the device of a line may touch memory.
-    pub(super) fn check<T>(
-        &self,
-        line: usize,
-        operation: &'static str,
-        what: &'static str,
-        end: &End<'_, T>,
-    ) -> Result<()> {
-        self.state.borrow().lines[line]
-            .queue
-            .check_reach(operation, what, end)
-    }
-
-    /// The longest pattern that fills of a line can have.
-    pub(super) fn max_fill_pattern(&self, line: usize) -> usize {
-        self.state.borrow().lines[line]
-            .queue
-            .group()
-            .max_fill_pattern
+        Ok((lines.len() - 1, queue))
     }
 
     /// Enqueues an operation on a line, after what it depends on.
     ///
     /// `append` gets the list, locked, and an event to signal.
     #[inline]
-    pub(super) fn enqueue(
+    pub(super) fn enqueue<'a>(
         &self,
         line: usize,
         what: What<'_>,
-        accesses: &[Access<'_>],
+        accesses: impl Iterator<Item = Access<'a>> + Clone,
         append: impl FnOnce(&mut Locked<'_>, Option<EventHandle>) -> Result<()>,
     ) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         let mut fence = 0;
         let mut foreign = false;
-        for access in accesses {
+        for access in accesses.clone() {
             access.conflicts(|stamp| {
                 if stamp.line as usize == line {
                     fence = fence.max(stamp.position);
@@ -191,10 +166,8 @@ impl Ground {
                 }
             });
         }
-        state.waits.clear();
-        state.news.clear();
         if foreign {
-            self.order(state, line, accesses)?;
+            self.order(state, line, accesses.clone())?;
         }
         let own = &mut state.lines[line];
         // After the above, which may have waited for this line too and used its event up.
@@ -210,7 +183,7 @@ impl Ground {
         };
         let mut list = own.queue.asynchronous()?.lock();
         let mut fenced = Ok(());
-        if !state.waits.is_empty() {
+        if foreign && !state.waits.is_empty() {
             fenced = list.barrier(None, &state.waits);
         }
         fenced = fenced.and_then(|()| list.after(fence));
@@ -225,8 +198,10 @@ impl Ground {
         let position = list.position();
         drop(list);
         own.reach(position, appended.as_ref().err());
-        for (other, position) in state.news.drain(..) {
-            own.see(other, position);
+        if foreign {
+            for (other, position) in state.news.drain(..) {
+                own.see(other, position);
+            }
         }
         let stamp = Stamp {
             line: u32::try_from(line).unwrap_or(u32::MAX),
@@ -241,7 +216,14 @@ impl Ground {
     /// Fills `state.waits` with the events that `line` has to wait for, and `state.news` with what it
     /// will have waited for then.
     #[cold]
-    fn order(&self, state: &mut State, line: usize, accesses: &[Access<'_>]) -> Result<()> {
+    fn order<'a>(
+        &self,
+        state: &mut State,
+        line: usize,
+        accesses: impl Iterator<Item = Access<'a>>,
+    ) -> Result<()> {
+        state.waits.clear();
+        state.news.clear();
         if state.marks.len() >= MOST_MARKS {
             self.settle_all(state)?;
         }
@@ -284,12 +266,8 @@ impl Ground {
     pub(super) fn keep<T: Any + Send + Sync>(&self, what: &Arc<T>) {
         let kept = &mut self.state.borrow_mut().kept;
         let address = Arc::as_ptr(what).cast::<()>();
-        if !kept
-            .iter()
-            .rev()
-            .take(8)
-            .any(|kept| core::ptr::addr_eq(Arc::as_ptr(kept), address))
-        {
+        let is_it = |kept: &Arc<_>| core::ptr::addr_eq(Arc::as_ptr(kept), address);
+        if !kept.iter().rev().take(8).any(is_it) {
             kept.push(Arc::<T>::clone(what));
         }
     }

@@ -66,7 +66,7 @@ impl<'scope> ScopeQueue<'scope> {
         let accesses = [source.access(false), target.access(true)];
         let what = plain("region copy", region.bytes());
         self.ground
-            .enqueue(self.line, what, &accesses, |list, signal| {
+            .enqueue(self.line, what, accesses.into_iter(), |list, signal| {
                 let (to, from) = (target.end.pointer.cast(), source.end.pointer.cast());
                 // SAFETY: as of a copy; the region lies in both ends.
                 unsafe { region::append(list, to, from, region, by_row, signal) }
@@ -90,7 +90,7 @@ impl<'scope> ScopeQueue<'scope> {
         self.ground.enqueue(
             self.line,
             plain("prefetch", bytes),
-            &accesses,
+            accesses.into_iter(),
             |list, signal| {
                 let range = memory.end.pointer.cast_const().cast();
                 // SAFETY: the range is shared memory of the context that the queue's device reaches,
@@ -115,11 +115,11 @@ impl<'scope> ScopeQueue<'scope> {
             return Ok(());
         }
         let accesses = [memory.access(false)];
-        let device = self.ground.queue(self.line).device().handle();
+        let device = self.queue.device().handle();
         self.ground.enqueue(
             self.line,
             plain("advice", bytes),
-            &accesses,
+            accesses.into_iter(),
             |list, signal| {
                 let range = memory.end.pointer.cast_const().cast();
                 // SAFETY: as of a prefetch; the device is the list's.
