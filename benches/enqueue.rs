@@ -107,6 +107,9 @@ struct Bench {
     saxpy: Kernel<(In<f32>, InOut<f32>, f32)>,
     x: ZeBuffer<f32, Device>,
     y: ZeBuffer<f32, Device>,
+    /// Whether a barrier belongs to the C calls: on a list that is not synchronous, each operation
+    /// needs the one before it done.
+    ordered: bool,
 }
 
 impl Bench {
@@ -128,10 +131,12 @@ impl Bench {
             saxpy,
             x: area.mmap(LEN)?,
             y: area.mmap(LEN)?,
+            ordered: false,
         })
     }
 
     fn run(&mut self, raw: bool, operation: &str, times: u64) -> Outcome {
+        self.ordered = operation.ends_with("scope");
         match (raw, operation) {
             (true, "copy" | "copy in a scope") => self.raw_copy(times),
             (true, "fill in a scope") => self.raw_fill(times),
@@ -169,7 +174,6 @@ impl Bench {
         Ok(())
     }
 
-    /// The C calls alone: a scope adds to them the barriers that order operations on one buffer.
     fn raw_copy(&mut self, times: u64) -> Outcome {
         let bytes = size_of::<f32>() * LEN;
         let (x, y) = (self.x.device_ptr(), self.y.device_mut_ptr());
@@ -250,6 +254,13 @@ impl Bench {
     ) -> Outcome {
         let code = self.queue.with_raw(|list| {
             for _ in 0..times {
+                if self.ordered {
+                    let null = core::ptr::null_mut();
+                    // SAFETY: as the specification asks; nothing is done.
+                    unsafe {
+                        (self.api.zeCommandListAppendBarrier)(black_box(list), null, 0, null.cast())
+                    };
+                }
                 let code = append(list);
                 if code != sys::ZE_RESULT_SUCCESS {
                     return code;

@@ -124,22 +124,27 @@ impl KernelInner {
     }
 
     /// Cuts a grid into groups; `None` for one without items.
-    fn plan(&self, state: &mut State, grid: &Grid) -> Result<Option<Plan>> {
+    #[inline]
+    fn plan<'a>(
+        &self,
+        planned: &'a mut Option<(Grid, Plan)>,
+        grid: &Grid,
+    ) -> Result<Option<&'a Plan>> {
+        if planned.as_ref().is_none_or(|(last, _)| last != grid) {
+            *planned = None;
+            *planned = self.plan_anew(grid)?.map(|plan| (*grid, plan));
+        }
+        Ok(planned.as_ref().map(|(_, plan)| plan))
+    }
+
+    fn plan_anew(&self, grid: &Grid) -> Result<Option<Plan>> {
         if grid.items.contains(&0) {
             return Ok(None);
-        }
-        if let Some((last, plan)) = &state.planned
-            && last == grid
-        {
-            return Ok(Some(*plan));
         }
         let limits = self.module.device.compute_limits();
         let required = self.properties.required_group_size;
         match Plan::new(grid, required, limits, |items| self.suggest(items))? {
-            Ok(plan) => {
-                state.planned = Some((*grid, plan));
-                Ok(Some(plan))
-            }
+            Ok(plan) => Ok(Some(plan)),
             Err(problem) => Err(Error::BadGrid {
                 kernel: self.name.clone(),
                 grid: Box::new(*grid),
@@ -213,15 +218,19 @@ impl KernelInner {
         values: &[ArgValue<'_>],
     ) -> Result<Option<Armed<'_>>> {
         let mut state = lock(&self.state);
-        let Some(plan) = self.plan(&mut state, grid)? else {
-            return Ok(None);
-        };
         if let Some(rule) = &self.rule {
+            let Some(&plan) = self.plan(&mut state.planned, grid)? else {
+                return Ok(None);
+            };
             // Not with the kernel locked: what a rule does is the user's.
             drop(state);
             self.check_rule(rule, &plan, values)?;
             state = lock(&self.state);
         }
+        let State { group, planned } = &mut *state;
+        let Some(plan) = self.plan(planned, grid)? else {
+            return Ok(None);
+        };
         if self.takes_local {
             self.check_local(values)?;
         }
@@ -229,10 +238,10 @@ impl KernelInner {
         let Some(calls) = &calls else {
             return Err(barred("zeKernelSetArgumentValue"));
         };
-        if state.group != Some(plan.group) {
-            state.group = None;
+        if *group != Some(plan.group) {
+            *group = None;
             self.set_group_size(calls, plan.group)?;
-            state.group = Some(plan.group);
+            *group = Some(plan.group);
         }
         for (index, value) in (0_u32..).zip(values) {
             self.set_argument(calls, index, value)?;

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{ArgValue, Args, Armed, Grid, Kernel, Now, Signature};
 
 /// What errors call arguments.
-const ARGUMENTS: [&str; 16] = [
+static ARGUMENTS: [&str; 16] = [
     "argument 0",
     "argument 1",
     "argument 2",
@@ -101,7 +101,7 @@ impl Queue {
         let module = kernel.module();
         self.check_launch(&module.context, &module.device)?;
         args.with(|values| {
-            for (value, what) in values.iter().zip(ARGUMENTS) {
+            for (value, what) in values.iter().zip(&ARGUMENTS) {
                 if let ArgValue::Pointer(pointed) = value
                     && let Some(home) = pointed.home
                 {

@@ -267,7 +267,7 @@ impl Ground {
         let kept = &mut self.state.borrow_mut().kept;
         let address = Arc::as_ptr(what).cast::<()>();
         let is_it = |kept: &Arc<_>| core::ptr::addr_eq(Arc::as_ptr(kept), address);
-        if !kept.iter().rev().take(8).any(is_it) {
+        if !kept.last().is_some_and(is_it) && !kept.iter().rev().take(8).any(is_it) {
             kept.push(Arc::<T>::clone(what));
         }
     }
