@@ -547,6 +547,8 @@ macro_rules! target {
         }
 
         impl<'scope, $($generics)* T, P: LentPlace> LentTarget<'scope> for $type {}
+        // The message about the handle helps, one about the placement of a slice does not.
+        #[diagnostic::do_not_recommend]
         impl<'scope, $($generics)* T, P: Placement> LentBuffer<'scope> for $type {}
     )*};
 }
