@@ -6,7 +6,7 @@ use crate::raw::event::{Event, EventKind};
 use crate::raw::lock::lock;
 use crate::raw::quiet::{Exiting, signalled};
 use core::any::Any;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use std::sync::{Arc, Mutex};
@@ -29,6 +29,8 @@ pub(super) struct Flight {
 struct State {
     /// The error of the wait, until somebody takes it.
     failed: Option<crate::Error>,
+    /// The wait has failed: the event may be in use although all is said to be done.
+    doubtful: bool,
     waker: Option<Waker>,
     /// Whether the queue's thread was told to wait.
     awaited: bool,
@@ -53,22 +55,21 @@ impl Flight {
     /// Waits until the operation is done. It is, whatever the result says.
     pub(super) fn wait(&self) -> Result<Result<()>, Exiting> {
         if !self.done.load(Ordering::Acquire) {
-            self.finish(signalled(&self.event)?);
+            // Who waits here needs no waking.
+            drop(self.finish(signalled(&self.event)?));
         }
         Ok(lock(&self.state).failed.take().map_or(Ok(()), Err))
     }
 
-    /// Notes that the operation is done, and wakes who awaits it.
-    fn finish(&self, waited: Result<()>) {
+    /// Notes that the operation is done; the waker of who awaits it.
+    fn finish(&self, waited: Result<()>) -> Option<Waker> {
         let mut state = lock(&self.state);
-        if !self.done.swap(true, Ordering::AcqRel) {
+        if !self.done.load(Ordering::Acquire) {
+            state.doubtful = waited.is_err();
             state.failed = waited.err();
+            self.done.store(true, Ordering::Release);
         }
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        state.waker.take()
     }
 
     /// Whether the operation is known to be done.
@@ -78,18 +79,16 @@ impl Flight {
 
     /// Whether the operation is done; the waker is woken when it is.
     pub(super) fn poll(this: &Arc<Self>, waker: &Waker) -> Poll<Result<Result<()>, Exiting>> {
+        // Wakers are made and dropped by code of others, which may come here again: not under the
+        // lock.
+        let fresh = waker.clone();
         let mut state = lock(&this.state);
         if !this.done.load(Ordering::Acquire) {
-            match &mut state.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            if state.awaited {
-                return Poll::Pending;
-            }
-            state.awaited = true;
+            let stale = state.waker.replace(fresh);
+            let awaited = mem::replace(&mut state.awaited, true);
             drop(state);
-            if this.queue.waiter().wait_for(this) {
+            drop(stale);
+            if awaited || this.queue.waiter().wait_for(this) {
                 return Poll::Pending;
             }
         } else {
@@ -98,12 +97,19 @@ impl Flight {
         Poll::Ready(this.wait())
     }
 
-    /// Waits on the queue's thread.
-    pub(super) fn wait_on_thread(&self) {
-        if !self.done.load(Ordering::Acquire)
-            && let Ok(waited) = signalled(&self.event)
-        {
-            self.finish(waited);
+    /// Waits on the queue's thread, and wakes who awaits the operation.
+    pub(super) fn wait_on_thread(this: Arc<Self>) {
+        if this.done.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(waited) = signalled(&this.event) else {
+            return;
+        };
+        let waker = this.finish(waited);
+        // First, so that who is woken is the last one to use queue and context.
+        drop(this);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 }
@@ -116,9 +122,8 @@ impl Drop for Flight {
         }
         // SAFETY: the event is taken once, here.
         let event = unsafe { ManuallyDrop::take(&mut self.event) };
-        self.queue
-            .context()
-            .events()
-            .give_back(event, EventKind::Plain);
+        let idle = !lock(&self.state).doubtful;
+        let events = self.queue.context().events();
+        events.take_back(event, EventKind::Plain, idle);
     }
 }

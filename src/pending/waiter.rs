@@ -2,6 +2,8 @@
 
 use super::flight::Flight;
 use crate::raw::lock::lock;
+use core::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -23,7 +25,11 @@ impl Waiter {
                 .name("ze-area waits".into())
                 .spawn(move || {
                     for flight in from {
-                        flight.wait_on_thread();
+                        // A waker that panics must not keep the others from being woken.
+                        let wait = AssertUnwindSafe(|| Flight::wait_on_thread(flight));
+                        let woken = catch_unwind(wait);
+                        // The drop of what was thrown might throw again.
+                        mem::forget(woken);
                     }
                 });
             if started.is_err() {
