@@ -116,7 +116,16 @@ impl Queue {
     }
 
     /// Checks that a kernel of a module can run here.
+    #[inline]
     fn check_launch(&self, context: &Context, device: &ZeDevice) -> Result<()> {
+        if self.context.is(context.inner()) && self.device.is_same(device) && self.can_compute() {
+            return Ok(());
+        }
+        self.check_launch_far(context, device)
+    }
+
+    #[cold]
+    fn check_launch_far(&self, context: &Context, device: &ZeDevice) -> Result<()> {
         if !self.context.is(context.inner()) {
             return Err(Error::WrongContext {
                 operation: "launch",

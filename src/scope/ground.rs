@@ -10,7 +10,7 @@ use crate::raw::handle::EventHandle;
 use crate::raw::list::Locked;
 use crate::raw::quiet::{Exiting, halt, quiesce};
 use core::any::Any;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ pub(super) const LONGEST_PATTERN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Ground {
     context: Context,
+    /// Where the last thing that was kept is.
+    last_kept: Cell<*const ()>,
     state: RefCell<State>,
 }
 
@@ -104,6 +106,7 @@ impl Ground {
     pub(super) fn new(context: &Context) -> Self {
         Self {
             context: context.clone(),
+            last_kept: Cell::new(core::ptr::null()),
             state: RefCell::default(),
         }
     }
@@ -182,11 +185,12 @@ impl Ground {
             None => None,
         };
         let mut list = own.queue.asynchronous()?.lock();
-        let mut fenced = Ok(());
-        if foreign && !state.waits.is_empty() {
-            fenced = list.barrier(None, &state.waits);
-        }
-        fenced = fenced.and_then(|()| list.after(fence));
+        let fenced = if foreign && !state.waits.is_empty() {
+            let waiting = list.barrier(None, &state.waits);
+            waiting.and_then(|()| list.after(fence))
+        } else {
+            list.after(fence)
+        };
         if let Err(error) = fenced {
             // Nothing was appended that uses the memory: what used it last is what did before.
             let position = list.position();
@@ -263,11 +267,20 @@ impl Ground {
     }
 
     /// Keeps something until the scope is over.
+    #[inline]
     pub(super) fn keep<T: Any + Send + Sync>(&self, what: &Arc<T>) {
+        // What is kept lives, so that nothing else comes to be where it is.
+        if self.last_kept.get() != Arc::as_ptr(what).cast() {
+            self.keep_another(what);
+        }
+    }
+
+    fn keep_another<T: Any + Send + Sync>(&self, what: &Arc<T>) {
         let kept = &mut self.state.borrow_mut().kept;
         let address = Arc::as_ptr(what).cast::<()>();
+        self.last_kept.set(address);
         let is_it = |kept: &Arc<_>| core::ptr::addr_eq(Arc::as_ptr(kept), address);
-        if !kept.last().is_some_and(is_it) && !kept.iter().rev().take(8).any(is_it) {
+        if !kept.iter().rev().take(8).any(is_it) {
             kept.push(Arc::<T>::clone(what));
         }
     }
