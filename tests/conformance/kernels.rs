@@ -36,8 +36,8 @@ promises![
 ];
 
 /// A kernel of [`KERNELS`], which launches of it in this file keep in bounds.
-fn kernel<S: ze_area::Signature>(module: &Module, name: &str) -> Kernel<S> {
-    // SAFETY: the signatures in this file are those of `tests/kernels/kernels.cl`, and every launch
+pub(crate) fn kernel<S: ze_area::Signature>(module: &Module, name: &str) -> Kernel<S> {
+    // SAFETY: the signatures in these tests are those of `tests/kernels/kernels.cl`, and every launch
     // has as many elements as its items use.
     unsafe { module.kernel(name) }.unwrap()
 }
