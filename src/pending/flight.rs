@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 
 /// An operation that was enqueued, with the event that it signals.
 ///
-/// Shared with the thread that waits for it; who of both is last gives the event back. It is dropped
-/// only when the operation is done, or leaked.
+/// Shared with the thread that waits for it, which drops it first. It is dropped only when the
+/// operation is done, or leaked.
 #[derive(Debug)]
 pub(super) struct Flight {
     queue: Queue,
@@ -97,19 +97,19 @@ impl Flight {
         Poll::Ready(this.wait())
     }
 
-    /// Waits on the queue's thread, and wakes who awaits the operation.
-    pub(super) fn wait_on_thread(this: Arc<Self>) {
-        if this.done.load(Ordering::Acquire) {
-            return;
+    /// Waits on the queue's thread; the waker of who awaits the operation.
+    pub(super) fn wait_on_thread(&self) -> Option<Waker> {
+        if self.done.load(Ordering::Acquire) {
+            return None;
         }
-        let Ok(waited) = signalled(&this.event) else {
-            return;
-        };
-        let waker = this.finish(waited);
-        // First, so that who is woken is the last one to use queue and context.
-        drop(this);
-        if let Some(waker) = waker {
-            waker.wake();
+        self.finish(signalled(&self.event).ok()?)
+    }
+
+    /// Drops a flight that is done and that nobody but the queue's thread has.
+    pub(super) fn release(this: Arc<Self>) {
+        if lock(&this.state).awaited {
+            let queue = this.queue.clone();
+            queue.waiter().drop_last(this);
         }
     }
 }

@@ -40,7 +40,7 @@ use std::sync::Arc;
 /// ```
 #[must_use = "dropping it waits for the operation; `wait` or `.await` gives back what it works on"]
 pub struct Pending<R> {
-    flight: Arc<Flight>,
+    flight: ManuallyDrop<Arc<Flight>>,
     /// Nothing is done with it while the operation runs. In a `MaybeUninit`, so that moving it asserts
     /// nothing of memory that the device writes.
     // Initialised for as long as this value is not dropped.
@@ -53,7 +53,7 @@ impl<R> Unpin for Pending<R> {}
 impl<R> Pending<R> {
     fn new(flight: Arc<Flight>, owned: R) -> Self {
         Self {
-            flight,
+            flight: ManuallyDrop::new(flight),
             owned: MaybeUninit::new(owned),
         }
     }
@@ -78,10 +78,9 @@ impl<R> Pending<R> {
 
     /// Gives back what a done operation worked on.
     fn end(self, waited: Result<()>) -> Result<R, Returned<R>> {
-        let this = ManuallyDrop::new(self);
-        // SAFETY: the pointer is to an `Arc` that is there, and is dropped once, here, since `this` is
-        // not.
-        drop(unsafe { (&raw const this.flight).read() });
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, here, since `this` is not dropped.
+        Flight::release(unsafe { ManuallyDrop::take(&mut this.flight) });
         // SAFETY: the value is initialised, and taken once, since `this` is not dropped.
         let owned = unsafe { this.owned.assume_init_read() };
         returned(waited, owned)
@@ -110,6 +109,8 @@ fn returned<R>(waited: Result<()>, owned: R) -> Result<R, Returned<R>> {
 impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
         if self.flight.wait().is_ok() {
+            // SAFETY: it is taken once, here; the value is not used any more.
+            Flight::release(unsafe { ManuallyDrop::take(&mut self.flight) });
             // SAFETY: the value is initialised, nothing uses it any more, and it is dropped once.
             unsafe { self.owned.assume_init_drop() };
         }

@@ -60,6 +60,8 @@ struct State {
     /// operation that is.
     waits: Vec<level_zero_sys::ze_event_handle_t>,
     news: Vec<(usize, u64)>,
+    /// Operations that it has to wait for, on any line.
+    needs: Vec<Stamp>,
     recorder: Option<Recorder>,
     /// A wait has failed: events may be in use although all is said to be done.
     doubtful: bool,
@@ -231,11 +233,12 @@ impl Ground {
         if state.marks.len() >= MOST_MARKS {
             self.settle_all(state)?;
         }
-        let mut needs = Vec::new();
+        state.needs.clear();
         for access in accesses {
-            access.conflicts(|stamp| needs.push(stamp));
+            access.conflicts(|stamp| state.needs.push(stamp));
         }
-        for stamp in needs {
+        for index in 0..state.needs.len() {
+            let stamp = state.needs[index];
             let other = stamp.line as usize;
             let news = state.news.iter().filter(|news| news.0 == other);
             let seen = news.map(|news| news.1).max().unwrap_or(0);
