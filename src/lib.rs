@@ -27,6 +27,49 @@
 //! | [`Shared`] | `context.device_area(&gpu).shared()` | moves between both | `&[T]`, `&mut [T]` |
 //! | [`Host`] | `context.host_area()` | on the host, in reach of devices | `&[T]`, `&mut [T]` |
 //!
+//! # Work
+//!
+//! A [`Queue`] copies, fills and launches kernels in three ways:
+//!
+//! | | waits | works on |
+//! |---|---|---|
+//! | [`queue.copy(&x, &mut y)`](Queue::copy), [`queue.launch`](Queue::launch) | before it returns | what is borrowed for the call |
+//! | [`queue.scope(\|q\| …)`](Queue::scope) | at the scope's end | what is lent to the scope |
+//! | [`queue.start_copy(x, y)`](Queue::start_copy), [`queue.start_launch`](Queue::start_launch) | in [`Pending::wait`] or `.await` | what it owns meanwhile |
+//!
+//! A [`Kernel`] comes from SPIR-V, [`Context::module`], and is given its signature once:
+//!
+//! ```
+//! # #[cfg(feature = "cpu")] {
+//! use ze_area::{Context, In, InOut};
+//!
+//! let context = Context::new()?;
+//! let gpu = context.first_device()?;
+//! # let module = context.module(gpu).file("tests/kernels/kernels.spv");
+//! # if matches!(&module, Err(error) if error.to_string().contains("install-opencl-cpu")) { return Ok(()); }
+//! let module = context.module(gpu).file("tests/kernels/kernels.spv")?;
+//! // SAFETY: that is its signature, and no launch leaves the buffers, since the rule asks for it.
+//! let saxpy = unsafe {
+//!     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |launch| {
+//!         Some(launch.items()) <= launch.len(0).min(launch.len(1))
+//!     })
+//! }?;
+//!
+//! let area = context.device_area(gpu);
+//! let x = area.mmap_from_slice(&[1.0_f32; 1000])?;
+//! let mut y = area.mmap_from_slice(&[10.0_f32; 1000])?;
+//! let mut result = vec![0.0; 1000];
+//! context.queue(gpu)?.scope(|q| {
+//!     let (x, mut y, mut result) = (q.lend(&x), q.lend_mut(&mut y), q.lend_mut(&mut result));
+//!     q.launch(&saxpy, 1000, (&x, &mut y, 2.0))?; // checked: types, placement, mutability, borrows
+//!     q.launch(&saxpy, 1000, (&x, &mut y, 0.5))?; // after the one above, since both write y
+//!     q.copy(&y, &mut result)
+//! })?; // here all is complete
+//! assert_eq!(result[999], 12.5);
+//! # }
+//! # Ok::<(), ze_area::Error>(())
+//! ```
+//!
 //! # Drivers
 //!
 //! [`Context::new`] takes the machine's Level Zero driver, loaded at run time. With the feature
@@ -37,7 +80,8 @@
 //!
 //! Safe code cannot misuse memory: buffers are freed once, after everything that borrows them;
 //! elements are types for which every pattern of bytes is a value; memory nobody wrote is
-//! `MaybeUninit`; alignment, ordinal, context and bounds are checked here, since drivers do not.
+//! `MaybeUninit`; alignment, ordinal, context and bounds are checked here, since drivers do not; no
+//! operation outlives what it works on. The signature of a kernel is vouched for, where it is made.
 //! What is believed of a driver is that the memory it hands out is its to give, for the size asked.
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
