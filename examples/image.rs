@@ -64,7 +64,7 @@ fn run(file: &Path, folder: &Path, radius: u8) -> Result<(), Box<dyn Error>> {
         picture.height
     );
     let weights = gauss(radius);
-    let (blurred, edges, profile) = on_the_device(&picture, &weights)?;
+    let (blurred, edges, profile) = on_the_device(&picture, radius.into(), &weights)?;
     println!("\n{profile}\n");
 
     compare("blurred", &blurred, &plain::blur(&picture, &weights))?;
@@ -83,6 +83,7 @@ fn run(file: &Path, folder: &Path, radius: u8) -> Result<(), Box<dyn Error>> {
 /// The blurred picture, its edges, and when each step ran.
 fn on_the_device(
     picture: &Picture,
+    radius: u32,
     weights: &[f32],
 ) -> ze_area::Result<(Vec<u8>, Vec<u8>, Profile)> {
     let context = Context::new()?;
@@ -94,7 +95,6 @@ fn on_the_device(
     let kernels = Kernels::new(&module)?;
 
     let &Picture { width, height, .. } = picture;
-    let radius = (weights.len() / 2) as u32;
     // Rounded up to whole groups; the kernels leave out the items beyond the picture.
     let grid = Grid::from([width as usize, height as usize])
         .group_size([16, 4])
@@ -132,10 +132,16 @@ fn on_the_device(
     Ok((blurred_out, edges_out, profile))
 }
 
+/// `blur_rows` and `blur_columns`: `(source, target, weights, radius, width, height)`
+type Blur<S, T> = Kernel<(In<S>, Out<T>, In<f32>, u32, u32, u32)>;
+
+/// `edges(source, target, width, height)`
+type Edges = Kernel<(In<u8>, Out<u8>, u32, u32)>;
+
 struct Kernels {
-    blur_rows: Kernel<(In<u8>, Out<f32>, In<f32>, u32, u32, u32)>,
-    blur_columns: Kernel<(In<f32>, Out<u8>, In<f32>, u32, u32, u32)>,
-    edges: Kernel<(In<u8>, Out<u8>, u32, u32)>,
+    blur_rows: Blur<u8, f32>,
+    blur_columns: Blur<f32, u8>,
+    edges: Edges,
 }
 
 impl Kernels {
@@ -189,57 +195,53 @@ fn gauss(radius: u8) -> Vec<f32> {
 mod plain {
     use super::Picture;
 
-    /// A row or column that is at the edge where it would be beyond.
-    fn inside(at: i64, size: u32) -> usize {
-        at.clamp(0, i64::from(size) - 1) as usize
+    /// The `k`th of the rows or columns around `at`, from `radius` before it to `radius` after, or the
+    /// one at the edge where that is beyond.
+    fn around(at: usize, k: usize, radius: usize, size: u32) -> usize {
+        (at + k).saturating_sub(radius).min(size as usize - 1)
     }
 
     pub(super) fn blur(picture: &Picture, weights: &[f32]) -> Vec<u8> {
-        let &Picture {
-            width,
-            height,
-            ref pixels,
-        } = picture;
-        let radius = (weights.len() / 2) as i64;
+        let Picture { width, height, .. } = *picture;
+        let radius = weights.len() / 2;
         let stride = 4 * width as usize;
-        let mut rows = vec![0.0; pixels.len()];
-        for (i, out) in rows.iter_mut().enumerate() {
+        let mut rows = vec![0.0; picture.pixels.len()];
+        for (i, sum) in rows.iter_mut().enumerate() {
             let (y, x, channel) = (i / stride, i % stride / 4, i % 4);
             for (k, weight) in weights.iter().enumerate() {
-                let x = inside(x as i64 + k as i64 - radius, width);
-                *out += weight * f32::from(pixels[y * stride + 4 * x + channel]);
+                let x = around(x, k, radius, width);
+                *sum += weight * f32::from(picture.pixels[y * stride + 4 * x + channel]);
             }
         }
-        let mut blurred = vec![0; pixels.len()];
-        for (i, out) in blurred.iter_mut().enumerate() {
+        let column = |i: usize| {
             let (y, rest) = (i / stride, i % stride);
-            let row = |k: usize| inside(y as i64 + k as i64 - radius, height);
-            let weighted = weights.iter().enumerate();
-            let sum: f32 = weighted
-                .map(|(k, w)| w * rows[row(k) * stride + rest])
-                .sum();
-            *out = level(sum);
-        }
-        blurred
+            let mut sum = 0.0;
+            for (k, weight) in weights.iter().enumerate() {
+                sum += weight * rows[around(y, k, radius, height) * stride + rest];
+            }
+            level(sum)
+        };
+        (0..rows.len()).map(column).collect()
     }
 
     pub(super) fn edges(picture: &Picture) -> Vec<u8> {
-        let &Picture { width, height, .. } = picture;
-        let bright = |x: i64, y: i64| {
-            let at = inside(y, height) * width as usize + inside(x, width);
-            let [r, g, b] = [0, 1, 2].map(|channel| f32::from(picture.pixels[4 * at + channel]));
-            0.2126 * r + 0.7152 * g + 0.0722 * b
-        };
-        let pixel = |x: i64, y: i64| {
+        let Picture { width, height, .. } = *picture;
+        let pixel = |i: usize| {
+            let (x, y) = (i % width as usize, i / width as usize);
+            let bright = |column: usize, row: usize| {
+                let (x, y) = (around(x, column, 1, width), around(y, row, 1, height));
+                let pixel = &picture.pixels[4 * (y * width as usize + x)..];
+                let [r, g, b] = [0, 1, 2].map(|channel| f32::from(pixel[channel]));
+                0.2126 * r + 0.7152 * g + 0.0722 * b
+            };
             let (mut across, mut down) = (0.0_f32, 0.0_f32);
-            for (k, weight) in [(-1, 1.0), (0, 2.0), (1, 1.0)] {
-                across += weight * (bright(x + 1, y + k) - bright(x - 1, y + k));
-                down += weight * (bright(x + k, y + 1) - bright(x + k, y - 1));
+            for (k, weight) in [1.0, 2.0, 1.0].into_iter().enumerate() {
+                across += weight * (bright(2, k) - bright(0, k));
+                down += weight * (bright(k, 2) - bright(k, 0));
             }
             level((across * across + down * down).sqrt())
         };
-        let row = |y: u32| (0..width).map(move |x| pixel(x.into(), y.into()));
-        (0..height).flat_map(row).collect()
+        (0..picture.pixels.len() / 4).map(pixel).collect()
     }
 
     #[allow(

@@ -4,6 +4,7 @@
 //! `cargo build --examples --features cpu` goes before it.
 #![cfg(feature = "cpu")]
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking"
