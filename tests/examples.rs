@@ -4,10 +4,14 @@
 //! `cargo build --examples --features cpu` goes before it.
 #![cfg(feature = "cpu")]
 #![allow(
+    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     reason = "a test fails by panicking"
 )]
+
+#[path = "examples/kernels.rs"]
+mod kernels;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -15,6 +19,15 @@ use std::process::{Command, Output};
 
 /// Runs an example on the CPU driver.
 fn run<const N: usize>(example: &str, arguments: [&OsStr; N]) -> Output {
+    run_with(example, arguments, &[("ZE_AREA_DRIVER", "cpu")])
+}
+
+/// Runs an example in an environment that says which driver to take.
+fn run_with<const N: usize>(
+    example: &str,
+    arguments: [&OsStr; N],
+    environment: &[(&str, &str)],
+) -> Output {
     let test = std::env::current_exe().expect("the path of this test");
     let profile = test
         .ancestors()
@@ -24,8 +37,8 @@ fn run<const N: usize>(example: &str, arguments: [&OsStr; N]) -> Output {
     let program = profile.join("examples").join(name);
     Command::new(&program)
         .args(arguments)
-        .env("ZE_AREA_DRIVER", "cpu")
         .env_remove("RUST_LOG")
+        .envs(environment.iter().copied())
         .output()
         .unwrap_or_else(|error| {
             let program = program.display();
@@ -40,9 +53,9 @@ fn lines(output: &Output) -> Vec<String> {
     text.lines().map(words).collect()
 }
 
-/// Runs `quickstart` on a file that it must refuse, and returns what it said.
-fn refusal(file: &Path) -> String {
-    let output = run("quickstart", [file.as_os_str()]);
+/// Runs an example on a file that it must refuse, and returns what it said.
+fn refusal_of(example: &str, file: &Path) -> String {
+    let output = run(example, [file.as_os_str()]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(!said.contains("panicked"), "{said}");
@@ -50,7 +63,11 @@ fn refusal(file: &Path) -> String {
     said
 }
 
-fn file(name: &str, text: &str) -> PathBuf {
+fn refusal(file: &Path) -> String {
+    refusal_of("quickstart", file)
+}
+
+fn file(name: &str, text: impl AsRef<[u8]>) -> PathBuf {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::write(&file, text).expect("a file in the target directory");
     file

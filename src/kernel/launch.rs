@@ -28,6 +28,16 @@ impl Launch<'_> {
         self.plan.items.iter().product()
     }
 
+    /// Whether the items are in a line, each with a global id of its own in the first dimension: there
+    /// are no others in the second and third.
+    ///
+    /// A kernel that goes by `get_global_id(0)` alone has a data race on any other grid.
+    #[must_use]
+    pub fn is_line(&self) -> bool {
+        let [_, y, z] = self.plan.items;
+        [y, z] == [1, 1]
+    }
+
     /// How many items a group has, by dimension.
     #[must_use]
     pub fn group_size(&self) -> [usize; 3] {

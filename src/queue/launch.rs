@@ -44,10 +44,10 @@ impl Queue {
     /// # let module = context.module(gpu).file("tests/kernels/kernels.spv");
     /// # if matches!(&module, Err(error) if error.to_string().contains("install-opencl-cpu")) { return Ok(()); }
     /// # let module = module?;
-    /// // SAFETY: that is its signature, and the rule keeps it in bounds.
+    /// // SAFETY: that is its signature, and the rule keeps each item to an element.
     /// let saxpy = unsafe {
     ///     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |launch| {
-    ///         Some(launch.items()) <= launch.len(0).min(launch.len(1))
+    ///         launch.is_line() && Some(launch.items()) <= launch.len(0).min(launch.len(1))
     ///     })
     /// }?;
     /// let area = context.device_area(gpu);

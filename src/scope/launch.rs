@@ -34,10 +34,10 @@ impl<'scope> ScopeQueue<'scope> {
     /// # let module = context.module(gpu).file("tests/kernels/kernels.spv");
     /// # if matches!(&module, Err(error) if error.to_string().contains("install-opencl-cpu")) { return Ok(()); }
     /// # let module = module?;
-    /// // SAFETY: that is its signature, and the rule keeps it in bounds.
+    /// // SAFETY: that is its signature, and the rule keeps each item to an element.
     /// let twice = unsafe {
     ///     module.kernel_where::<(InOut<u32>,)>("twice", |launch| {
-    ///         Some(launch.items()) <= launch.len(0)
+    ///         launch.is_line() && Some(launch.items()) <= launch.len(0)
     ///     })
     /// }?;
     /// let mut x = context.device_area(gpu).mmap_from_slice(&[1_u32; 1024])?;

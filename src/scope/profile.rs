@@ -59,7 +59,10 @@ impl Profile {
 /// A table, a line for each operation.
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "queue       start        took         bytes  operation")?;
+        write!(
+            f,
+            "queue        start         took         bytes  operation"
+        )?;
         for operation in &self.operations {
             let Operation {
                 queue, bytes, name, ..
@@ -69,9 +72,9 @@ impl fmt::Display for Profile {
                 (Some(time), Some(took)) => {
                     let start = time.start.as_secs_f64() * 1e6;
                     let took = took.as_secs_f64() * 1e6;
-                    write!(f, "{start:>9.1} us{took:>9.1} us")?;
+                    write!(f, " {start:>9.1} us {took:>9.1} us")?;
                 }
-                _ => write!(f, "{:>12}{:>12}", "-", "-")?,
+                _ => write!(f, "{:>13}{:>13}", "-", "-")?,
             }
             write!(f, "{bytes:>14}  {name}")?;
         }

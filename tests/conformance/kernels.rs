@@ -23,6 +23,7 @@ promises![
     a_kernel_takes_no_arguments,
     too_much_local_memory_is_refused,
     a_rule_sees_the_launch_and_refuses_it,
+    a_rule_tells_a_line_of_items_from_other_grids,
     threads_launch_one_kernel_at_once_each_with_its_own_arguments,
     a_launch_with_a_buffer_of_another_context_is_refused,
     a_launch_with_what_is_on_another_device_is_refused,
@@ -385,6 +386,38 @@ fn a_rule_sees_the_launch_and_refuses_it(subject: &Subject) {
             .launch(&reduce, grid, (&x, &mut out, local(8)))
             .is_err()
     );
+}
+
+fn a_rule_tells_a_line_of_items_from_other_grids(subject: &Subject) {
+    let Some((context, queue, module)) = setup(subject) else {
+        return;
+    };
+    let rule = |launch: &Launch<'_>| launch.is_line() && Some(launch.items()) <= launch.len(0);
+    // SAFETY: the kernel doubles the element of each item, and the rule lets nothing through but a
+    // line of no more items than elements.
+    let twice = unsafe { module.kernel_where::<(InOut<u32>,)>("twice", rule) }.unwrap();
+    let mut x = context.host_area().mmap_from_slice(&[1_u32; 64]).unwrap();
+    let lines: [Grid; 3] = [64.into(), [64, 1].into(), [64, 1, 1].into()];
+    for line in lines {
+        queue.launch(&twice, line, (&mut x,)).unwrap();
+    }
+    if ran(subject) {
+        assert_eq!(x, [8; 64]);
+    }
+    let others: [Grid; 4] = [
+        [8, 8].into(),
+        [1, 2].into(),
+        [1, 1, 64].into(),
+        // One row was asked for; the kernel sees two.
+        Grid::from([32, 1]).group_size([32, 2]).padded(),
+    ];
+    for other in others {
+        let error = queue.launch(&twice, other, (&mut x,)).unwrap_err();
+        assert!(
+            matches!(error, Error::LaunchRefused { .. }),
+            "{other}: {error}"
+        );
+    }
 }
 
 fn threads_launch_one_kernel_at_once_each_with_its_own_arguments(subject: &Subject) {
