@@ -347,6 +347,11 @@ fn a_scope_is_complete_when_its_closure_panics(subject: &Subject) {
     buffer.free().unwrap();
 }
 
+#[allow(
+    clippy::forget_non_drop,
+    forgetting_copy_types,
+    reason = "that forgetting does nothing is what this is about"
+)]
 fn forgetting_all_handles_changes_nothing(subject: &Subject) {
     let context = subject.context();
     let queue = context.queue(subject.device()).unwrap();
