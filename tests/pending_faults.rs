@@ -6,6 +6,7 @@
     clippy::panic,
     reason = "a test that cannot go on fails"
 )]
+#![allow(clippy::result_large_err, reason = "both ends come back with an error")]
 
 #[path = "child/mod.rs"]
 mod child;
