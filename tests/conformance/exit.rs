@@ -5,7 +5,7 @@ use crate::{process, promises, scenarios};
 use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
-use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, Queue, ZeBuffer};
+use ze_area::{Context, Device, DeviceArea, Error, ErrorKind, Host, Pending, Queue, ZeBuffer};
 
 promises![
     a_process_ends_well_while_threads_allocate_and_free,
@@ -13,6 +13,7 @@ promises![
     a_process_ends_well_with_buffers_in_its_statics,
     a_process_ends_well_with_buffers_in_its_thread_locals,
     a_call_at_the_end_of_the_process_is_an_error,
+    a_process_ends_well_with_operations_pending,
 ];
 
 scenarios![
@@ -21,6 +22,7 @@ scenarios![
     ends_with_buffers_in_statics,
     ends_with_buffers_in_thread_locals,
     calls_when_the_driver_is_gone,
+    ends_with_operations_pending,
 ];
 
 fn again(subject: &Subject, scenario: &str, says: &str) {
@@ -213,4 +215,63 @@ fn calls_when_the_driver_is_gone(config: &'static Config) {
         .scope(|q| q.fill(&mut q.lend_mut(&mut buffer), 1))
         .unwrap();
     *LAST.lock().unwrap() = Some((context, area, queue, buffer));
+}
+
+type Copy = Pending<(ZeBuffer<u8, Device>, ZeBuffer<u8, Host>)>;
+
+thread_local! {
+    static PENDING: RefCell<Option<Copy>> = const { RefCell::new(None) };
+}
+
+fn a_process_ends_well_with_operations_pending(subject: &Subject) {
+    for _ in 0..5 {
+        again(subject, "ends_with_operations_pending", "");
+    }
+}
+
+/// In a static, in thread-locals of the main thread and of others, and in threads that start, await and
+/// drop some until the end.
+fn ends_with_operations_pending(config: &'static Config) {
+    static KEPT: OnceLock<Copy> = OnceLock::new();
+    let subject = config.open().unwrap();
+    let context = Context::builder().driver(subject.driver()).build().unwrap();
+    let queue = context.queue(subject.device()).unwrap();
+    let area = context.device_area(subject.device());
+    let start = {
+        let (context, queue) = (context.clone(), queue.clone());
+        move || {
+            let target = context.host_area().mmap(100_000)?;
+            queue
+                .start_copy(area.mmap(100_000)?, target)
+                .map_err(Error::from)
+        }
+    };
+    for kind in 0..3 {
+        let start = start.clone();
+        std::thread::spawn(move || {
+            PENDING.set(start().ok());
+            let error = loop {
+                let done = start().and_then(|copy: Copy| match kind {
+                    0 => Ok(drop(copy)),
+                    1 => Ok(copy.wait().map(drop)?),
+                    _ => Ok(pollster::block_on(copy).map(drop)?),
+                });
+                if let Err(error) = done {
+                    break error;
+                }
+            };
+            if !matches!(error, Error::Exiting { .. }) {
+                eprintln!("{error}");
+            }
+            if kind > 0 {
+                loop {
+                    std::thread::park();
+                }
+            }
+            // This one ends, with a pending operation in its thread-local.
+        });
+    }
+    std::thread::sleep(Duration::from_millis(20));
+    assert!(KEPT.set(start().unwrap()).is_ok());
+    PENDING.set(Some(start().unwrap()));
 }
