@@ -83,7 +83,7 @@ pub use kernel::{
     Arg, Args, Atomic, Dimensions, Grid, GridProblem, In, InOut, Kernel, KernelProperties, Launch,
     Local, LocalMemory, Module, ModuleBuilder, Now, Nullable, Out, Parameter, Signature, local,
 };
-pub use pending::{Owned, OwnedSource, OwnedTarget, Pending};
+pub use pending::{Awaited, Owned, OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
@@ -91,7 +91,7 @@ pub use queue::{
 };
 pub use raw::context::MemoryUse;
 pub use scope::{
-    HostReach, InScope, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice,
+    HostReach, InScope, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentShared, LentSlice,
     LentSliceMut, LentSource, LentTarget, Operation, Profile, Scope, ScopeQueue, System,
 };
 

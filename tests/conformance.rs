@@ -18,6 +18,8 @@ mod alignment;
 mod aml;
 #[path = "conformance/atomics.rs"]
 mod atomics;
+#[path = "conformance/awaiting.rs"]
+mod awaiting;
 #[path = "conformance/contents.rs"]
 mod contents;
 #[path = "conformance/copies.rs"]
@@ -32,6 +34,10 @@ mod errors;
 mod exit;
 #[path = "conformance/finding.rs"]
 mod finding;
+#[path = "conformance/gate.rs"]
+mod gate;
+#[path = "conformance/grids.rs"]
+mod grids;
 #[path = "conformance/interop.rs"]
 mod interop;
 #[path = "conformance/kernels.rs"]
@@ -42,6 +48,8 @@ mod lifetimes;
 mod memory_errors;
 #[path = "conformance/modules.rs"]
 mod modules;
+#[path = "conformance/pending.rs"]
+mod pending;
 #[path = "conformance/process.rs"]
 mod process;
 #[path = "conformance/queries.rs"]
@@ -50,6 +58,8 @@ mod queries;
 mod queues;
 #[path = "conformance/regions.rs"]
 mod regions;
+#[path = "conformance/scope_launches.rs"]
+mod scope_launches;
 #[path = "conformance/scopes.rs"]
 mod scopes;
 #[path = "conformance/scopes_limits.rs"]
@@ -135,6 +145,10 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         regions::PROMISES,
         modules::PROMISES,
         kernels::PROMISES,
+        grids::PROMISES,
+        scope_launches::PROMISES,
+        pending::PROMISES,
+        awaiting::PROMISES,
     ]
     .into_iter()
     .flatten()

@@ -7,6 +7,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "scope_order/cases.rs"]
+mod cases;
 #[path = "scope_order/model.rs"]
 mod model;
 #[path = "scope_order/program.rs"]

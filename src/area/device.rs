@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::placement::{Device, Placement, PlacementKind, Shared};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::placement::{Host, PlacementKind};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 use core::fmt;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;

@@ -20,7 +20,7 @@ use core::mem::MaybeUninit;
 pub(crate) mod sealed {
     use crate::error::Result;
     use crate::raw::allocation::Allocation;
-    use crate::raw::list::ImmediateList;
+    use crate::raw::immediate::ImmediateList;
     use core::ptr::NonNull;
     use std::sync::Arc;
 

@@ -16,7 +16,7 @@ use crate::queue::{Queue, QueueBuilder};
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
 use crate::raw::event::Events;
 use crate::raw::home::Home;
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 use crate::raw::lock::lock;
 use core::fmt;
 use level_zero_sys as sys;

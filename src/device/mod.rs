@@ -172,6 +172,12 @@ impl ZeDevice {
         &self.inner.driver
     }
 
+    /// Whether the two are known to be one without a look at them.
+    #[inline]
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Whether the device is `other` or a part of it.
     pub(crate) fn is_of(&self, other: &Self) -> bool {
         self == other

@@ -1,8 +1,12 @@
 //! What can go wrong, and of which kind it is.
 
 mod code;
+mod kind;
+mod returned;
 
 pub use code::ResultCode;
+pub use kind::ErrorKind;
+pub use returned::{FreeError, Returned};
 
 use crate::area::FreePolicy;
 use crate::kernel::{Grid, GridProblem};
@@ -636,70 +640,6 @@ impl Error {
             Self::FreePolicyUnsupported { code, .. } => *code,
             _ => None,
         }
-    }
-}
-
-/// The kinds of [`Error`]: those of AML's `area_ze`, with its names beside them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The device or driver failed or is missing (`AML_FAILURE`).
-    Failure,
-    /// The request makes no sense (`AML_EINVAL`).
-    InvalidArgument,
-    /// The request is beyond what the driver or device can do (`AML_ENOTSUP`).
-    NotSupported,
-    /// No memory is left (`AML_ENOMEM`).
-    OutOfMemory,
-    /// Regions overlap (`AML_EDOM`).
-    Domain,
-    /// Something is still in use, or not ready (`AML_EBUSY`).
-    Busy,
-    /// The caller may not do this (`AML_EPERM`).
-    PermissionDenied,
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Failure => "failure",
-            Self::InvalidArgument => "invalid argument",
-            Self::NotSupported => "not supported",
-            Self::OutOfMemory => "out of memory",
-            Self::Domain => "overlapping regions",
-            Self::Busy => "busy",
-            Self::PermissionDenied => "permission denied",
-        })
-    }
-}
-
-/// An error of a call that takes a buffer by value, with the buffer, unchanged.
-///
-/// `?` turns it into a plain [`Error`] and drops the buffer, which frees it.
-#[derive(thiserror::Error)]
-#[error("{error}")]
-pub struct Returned<B> {
-    /// What went wrong.
-    #[source]
-    pub error: Error,
-    /// The buffer that was given.
-    pub buffer: B,
-}
-
-/// The error of [`ZeBuffer::free`](crate::ZeBuffer::free), with the buffer that is still allocated.
-pub type FreeError<B> = Returned<B>;
-
-impl<B> fmt::Debug for Returned<B> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Returned")
-            .field("error", &self.error)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<B> From<Returned<B>> for Error {
-    fn from(returned: Returned<B>) -> Self {
-        returned.error
     }
 }
 

@@ -6,9 +6,11 @@ use super::launch::Launch;
 use super::module::ModuleInner;
 use super::plan::Plan;
 use super::properties::{self, KernelProperties};
-use super::signature::sealed::Shape;
+use super::signature::sealed::{Kind, Shape};
 use super::verify;
 use crate::error::{Error, Result};
+use crate::raw::call::check;
+use crate::raw::exit::barred;
 use crate::raw::handle::{Handle, KernelHandle};
 use crate::raw::lock::lock;
 use core::ffi::c_void;
@@ -30,6 +32,8 @@ pub(crate) struct KernelInner {
     name: Box<str>,
     properties: KernelProperties,
     rule: Option<Rule>,
+    /// Whether an argument or the kernel itself asks for local memory.
+    takes_local: bool,
     state: Mutex<State>,
 }
 
@@ -38,8 +42,8 @@ pub(crate) struct KernelInner {
 struct State {
     /// The group size that is set.
     group: Option<[u32; 3]>,
-    /// The global size that the driver was last asked a group size for, and its answer.
-    suggested: Option<([u32; 3], [u32; 3])>,
+    /// The grid that was last cut into groups, and how.
+    planned: Option<(Grid, Plan)>,
 }
 
 /// A kernel with its group size and all arguments set, locked, to be appended.
@@ -89,9 +93,14 @@ impl KernelInner {
             name: name.into(),
             properties: KernelProperties::default(),
             rule,
+            takes_local: false,
             state: Mutex::default(),
         };
         kernel.properties = properties::query(context, handle)?;
+        kernel.takes_local = kernel.properties.local_memory > 0
+            || declared
+                .iter()
+                .any(|shape| matches!(shape.kind, Kind::Local));
         if interface.is_none() {
             verify::with_count(name, declared, kernel.properties.arguments)?;
         }
@@ -115,7 +124,20 @@ impl KernelInner {
     }
 
     /// Cuts a grid into groups; `None` for one without items.
-    pub(crate) fn plan(&self, grid: &Grid) -> Result<Option<Plan>> {
+    #[inline]
+    fn plan<'a>(
+        &self,
+        planned: &'a mut Option<(Grid, Plan)>,
+        grid: &Grid,
+    ) -> Result<Option<&'a Plan>> {
+        if planned.as_ref().is_none_or(|(last, _)| last != grid) {
+            *planned = None;
+            *planned = self.plan_anew(grid)?.map(|plan| (*grid, plan));
+        }
+        Ok(planned.as_ref().map(|(_, plan)| plan))
+    }
+
+    fn plan_anew(&self, grid: &Grid) -> Result<Option<Plan>> {
         if grid.items.contains(&0) {
             return Ok(None);
         }
@@ -131,11 +153,8 @@ impl KernelInner {
         }
     }
 
+    /// The driver's suggestion; the kernel is locked.
     fn suggest(&self, items: [u32; 3]) -> Result<[u32; 3]> {
-        let mut state = lock(&self.state);
-        if let Some((_, group)) = state.suggested.filter(|(asked, _)| *asked == items) {
-            return Ok(group);
-        }
         let call = "zeKernelSuggestGroupSize";
         let [mut x, mut y, mut z] = [0; 3];
         self.module.context.inner().driver().call(call, |api| {
@@ -152,14 +171,11 @@ impl KernelInner {
                 )
             }
         })?;
-        let group = [x, y, z];
-        state.suggested = Some((items, group));
-        Ok(group)
+        Ok([x, y, z])
     }
 
-    /// Checks what can be checked of a launch: local memory, and the rule.
-    pub(crate) fn check(&self, plan: &Plan, values: &[ArgValue<'_>]) -> Result<()> {
-        let limit = self.module.device.compute_limits().max_shared_local_memory;
+    /// Checks that there is as much local memory as is asked for.
+    fn check_local(&self, values: &[ArgValue<'_>]) -> Result<()> {
         let mut local = self.properties.local_memory as usize;
         for value in values {
             if let ArgValue::Local { len, element_size } = *value {
@@ -168,6 +184,7 @@ impl KernelInner {
                 local = sum.ok_or(Error::SizeOverflow { len, element_size })?;
             }
         }
+        let limit = self.module.device.compute_limits().max_shared_local_memory;
         if local > limit as usize {
             return Err(Error::TooMuchLocalMemory {
                 kernel: self.name.clone(),
@@ -175,32 +192,62 @@ impl KernelInner {
                 limit,
             });
         }
-        let launch = Launch { plan, values };
-        match &self.rule {
-            Some(rule) if !rule(&launch) => Err(Error::LaunchRefused {
-                kernel: self.name.clone(),
-                items: Box::new(plan.items),
-                lens: (0..values.len()).map(|i| launch.len(i)).collect(),
-            }),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
-    /// Locks the kernel and sets group size and arguments, to be appended to a list.
+    /// Asks the rule.
+    fn check_rule(&self, rule: &Rule, plan: &Plan, values: &[ArgValue<'_>]) -> Result<()> {
+        let launch = Launch { plan, values };
+        if rule(&launch) {
+            return Ok(());
+        }
+        Err(Error::LaunchRefused {
+            kernel: self.name.clone(),
+            items: Box::new(plan.items),
+            lens: (0..values.len()).map(|i| launch.len(i)).collect(),
+        })
+    }
+
+    /// Checks what can be checked of a launch, locks the kernel and sets group size and arguments, to
+    /// be appended to a list; `None` for a grid without items.
     ///
     /// Locks are taken in this order: the kernel, then the list.
-    pub(crate) fn arm(self: &Arc<Self>, plan: &Plan, values: &[ArgValue<'_>]) -> Result<Armed<'_>> {
+    pub(crate) fn arm(
+        self: &Arc<Self>,
+        grid: &Grid,
+        values: &[ArgValue<'_>],
+    ) -> Result<Option<Armed<'_>>> {
         let mut state = lock(&self.state);
-        if state.group != Some(plan.group) {
-            state.group = None;
-            self.set_group_size(plan.group)?;
-            state.group = Some(plan.group);
+        if let Some(rule) = &self.rule {
+            let Some(&plan) = self.plan(&mut state.planned, grid)? else {
+                return Ok(None);
+            };
+            // Not with the kernel locked: what a rule does is the user's.
+            drop(state);
+            self.check_rule(rule, &plan, values)?;
+            state = lock(&self.state);
+        }
+        let State { group, planned } = &mut *state;
+        let Some(plan) = self.plan(planned, grid)? else {
+            return Ok(None);
+        };
+        if self.takes_local {
+            self.check_local(values)?;
+        }
+        let calls = self.module.context.inner().enter();
+        let Some(calls) = &calls else {
+            return Err(barred("zeKernelSetArgumentValue"));
+        };
+        if *group != Some(plan.group) {
+            *group = None;
+            self.set_group_size(calls, plan.group)?;
+            *group = Some(plan.group);
         }
         for (index, value) in (0_u32..).zip(values) {
-            self.set_argument(index, value)?;
+            self.set_argument(calls, index, value)?;
         }
         let [x, y, z] = plan.groups;
-        Ok(Armed {
+        Ok(Some(Armed {
             kernel: self,
             groups: sys::ze_group_count_t {
                 groupCountX: x,
@@ -208,18 +255,17 @@ impl KernelInner {
                 groupCountZ: z,
             },
             _state: state,
-        })
+        }))
     }
 
-    fn set_group_size(&self, [x, y, z]: [u32; 3]) -> Result<()> {
-        let driver = self.module.context.inner().driver();
-        driver.call("zeKernelSetGroupSize", |api| {
-            // SAFETY: the kernel is live and locked.
-            unsafe { (api.zeKernelSetGroupSize)(self.handle.as_raw(), x, y, z) }
-        })
+    fn set_group_size(&self, api: &sys::Api, [x, y, z]: [u32; 3]) -> Result<()> {
+        // SAFETY: the kernel is live and locked.
+        let result = unsafe { (api.zeKernelSetGroupSize)(self.handle.as_raw(), x, y, z) };
+        check("zeKernelSetGroupSize", result)
     }
 
-    fn set_argument(&self, index: u32, value: &ArgValue<'_>) -> Result<()> {
+    #[inline]
+    fn set_argument(&self, api: &sys::Api, index: u32, value: &ArgValue<'_>) -> Result<()> {
         let address;
         let (size, at): (usize, *const c_void) = match value {
             ArgValue::Pointer(pointed) if pointed.home.is_none() => {
@@ -235,12 +281,11 @@ impl KernelInner {
             }
             ArgValue::Value(bytes) => (bytes.len(), bytes.as_ptr().cast()),
         };
-        let driver = self.module.context.inner().driver();
-        driver.call("zeKernelSetArgumentValue", |api| {
-            // SAFETY: the kernel is live and locked; the driver copies `size` bytes from `at`,
-            // which is null or has as many, and refuses what is not the argument's size.
-            unsafe { (api.zeKernelSetArgumentValue)(self.handle.as_raw(), index, size, at) }
-        })
+        // SAFETY: the kernel is live and locked; the driver copies `size` bytes from `at`, which is
+        // null or has as many, and refuses what is not the argument's size.
+        let result =
+            unsafe { (api.zeKernelSetArgumentValue)(self.handle.as_raw(), index, size, at) };
+        check("zeKernelSetArgumentValue", result)
     }
 }
 
@@ -258,7 +303,7 @@ impl Armed<'_> {
     ///   context, on its device or a part of it, which nobody else uses during the call.
     /// - What the arguments point to is memory that this device may touch; until the work is done
     ///   it stays borrowed as it was given.
-    /// - The launch was let through by [`KernelInner::check`].
+    /// - The launch was let through by [`KernelInner::arm`].
     /// - `signal` is null or an event of the context that lives until the work is done.
     pub(crate) unsafe fn append(
         &self,

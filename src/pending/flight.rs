@@ -6,15 +6,15 @@ use crate::raw::event::{Event, EventKind};
 use crate::raw::lock::lock;
 use crate::raw::quiet::{Exiting, signalled};
 use core::any::Any;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 use std::sync::{Arc, Mutex};
 
 /// An operation that was enqueued, with the event that it signals.
 ///
-/// Shared with the thread that waits for it; who of both is last gives the event back. It is dropped
-/// only when the operation is done, or leaked.
+/// Shared with the thread that waits for it, which drops it first. It is dropped only when the
+/// operation is done, or leaked.
 #[derive(Debug)]
 pub(super) struct Flight {
     queue: Queue,
@@ -29,6 +29,8 @@ pub(super) struct Flight {
 struct State {
     /// The error of the wait, until somebody takes it.
     failed: Option<crate::Error>,
+    /// The wait has failed: the event may be in use although all is said to be done.
+    doubtful: bool,
     waker: Option<Waker>,
     /// Whether the queue's thread was told to wait.
     awaited: bool,
@@ -53,22 +55,21 @@ impl Flight {
     /// Waits until the operation is done. It is, whatever the result says.
     pub(super) fn wait(&self) -> Result<Result<()>, Exiting> {
         if !self.done.load(Ordering::Acquire) {
-            self.finish(signalled(&self.event)?);
+            // Who waits here needs no waking.
+            drop(self.finish(signalled(&self.event)?));
         }
         Ok(lock(&self.state).failed.take().map_or(Ok(()), Err))
     }
 
-    /// Notes that the operation is done, and wakes who awaits it.
-    fn finish(&self, waited: Result<()>) {
+    /// Notes that the operation is done; the waker of who awaits it.
+    fn finish(&self, waited: Result<()>) -> Option<Waker> {
         let mut state = lock(&self.state);
-        if !self.done.swap(true, Ordering::AcqRel) {
+        if !self.done.load(Ordering::Acquire) {
+            state.doubtful = waited.is_err();
             state.failed = waited.err();
+            self.done.store(true, Ordering::Release);
         }
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        state.waker.take()
     }
 
     /// Whether the operation is known to be done.
@@ -78,18 +79,16 @@ impl Flight {
 
     /// Whether the operation is done; the waker is woken when it is.
     pub(super) fn poll(this: &Arc<Self>, waker: &Waker) -> Poll<Result<Result<()>, Exiting>> {
+        // Wakers are made and dropped by code of others, which may come here again: not under the
+        // lock.
+        let fresh = waker.clone();
         let mut state = lock(&this.state);
         if !this.done.load(Ordering::Acquire) {
-            match &mut state.waker {
-                Some(known) => known.clone_from(waker),
-                none => *none = Some(waker.clone()),
-            }
-            if state.awaited {
-                return Poll::Pending;
-            }
-            state.awaited = true;
+            let stale = state.waker.replace(fresh);
+            let awaited = mem::replace(&mut state.awaited, true);
             drop(state);
-            if this.queue.waiter().wait_for(this) {
+            drop(stale);
+            if awaited || this.queue.waiter().wait_for(this) {
                 return Poll::Pending;
             }
         } else {
@@ -98,12 +97,19 @@ impl Flight {
         Poll::Ready(this.wait())
     }
 
-    /// Waits on the queue's thread.
-    pub(super) fn wait_on_thread(&self) {
-        if !self.done.load(Ordering::Acquire)
-            && let Ok(waited) = signalled(&self.event)
-        {
-            self.finish(waited);
+    /// Waits on the queue's thread; the waker of who awaits the operation.
+    pub(super) fn wait_on_thread(&self) -> Option<Waker> {
+        if self.done.load(Ordering::Acquire) {
+            return None;
+        }
+        self.finish(signalled(&self.event).ok()?)
+    }
+
+    /// Drops a flight that is done and that nobody but the queue's thread has.
+    pub(super) fn release(this: Arc<Self>) {
+        if lock(&this.state).awaited {
+            let queue = this.queue.clone();
+            queue.waiter().drop_last(this);
         }
     }
 }
@@ -116,9 +122,8 @@ impl Drop for Flight {
         }
         // SAFETY: the event is taken once, here.
         let event = unsafe { ManuallyDrop::take(&mut self.event) };
-        self.queue
-            .context()
-            .events()
-            .give_back(event, EventKind::Plain);
+        let idle = !lock(&self.state).doubtful;
+        let events = self.queue.context().events();
+        events.take_back(event, EventKind::Plain, idle);
     }
 }

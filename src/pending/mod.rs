@@ -1,5 +1,6 @@
 //! Pending operations: asynchronous work that owns what it works on.
 
+mod fill;
 mod flight;
 mod launch;
 mod start;
@@ -11,7 +12,7 @@ pub use start::{OwnedSource, OwnedTarget};
 use crate::error::{Result, Returned};
 use crate::raw::quiet::{Exiting, halt};
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, IntoFuture};
 use core::mem::{ManuallyDrop, MaybeUninit};
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -39,11 +40,10 @@ use std::sync::Arc;
 /// ```
 #[must_use = "dropping it waits for the operation; `wait` or `.await` gives back what it works on"]
 pub struct Pending<R> {
-    /// `None` once the operation is known to be done, and what it owned was given back.
-    flight: Option<Arc<Flight>>,
+    flight: ManuallyDrop<Arc<Flight>>,
     /// Nothing is done with it while the operation runs. In a `MaybeUninit`, so that moving it asserts
     /// nothing of memory that the device writes.
-    // Initialised for as long as `flight` is there.
+    // Initialised for as long as this value is not dropped.
     owned: MaybeUninit<R>,
 }
 
@@ -53,7 +53,7 @@ impl<R> Unpin for Pending<R> {}
 impl<R> Pending<R> {
     fn new(flight: Arc<Flight>, owned: R) -> Self {
         Self {
-            flight: Some(flight),
+            flight: ManuallyDrop::new(flight),
             owned: MaybeUninit::new(owned),
         }
     }
@@ -64,26 +64,32 @@ impl<R> Pending<R> {
     ///
     /// [`Error::Call`](crate::Error::Call) where waiting failed or the device was lost, with what it worked on, whose
     /// contents are then anything.
+    ///
+    /// # Aborts
+    ///
+    /// As [`Queue::scope`](crate::Queue::scope); and where a handler of `exit` calls this after the driver's
+    /// end has begun, so that the device cannot be asked any more.
     pub fn wait(self) -> Result<R, Returned<R>> {
-        let mut this = ManuallyDrop::new(self);
-        let Some(flight) = this.flight.take() else {
-            // Not reached: only a poll takes it, and whoever polled has no value to call this with.
-            halt();
-        };
-        match flight.wait() {
-            Ok(waited) => {
-                // SAFETY: the value was there while the flight was, and is taken once.
-                let owned = unsafe { this.owned.assume_init_read() };
-                returned(waited, owned)
-            }
+        match self.flight.wait() {
+            Ok(waited) => self.end(waited),
             Err(Exiting) => halt(),
         }
+    }
+
+    /// Gives back what a done operation worked on.
+    fn end(self, waited: Result<()>) -> Result<R, Returned<R>> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is taken once, here, since `this` is not dropped.
+        Flight::release(unsafe { ManuallyDrop::take(&mut this.flight) });
+        // SAFETY: the value is initialised, and taken once, since `this` is not dropped.
+        let owned = unsafe { this.owned.assume_init_read() };
+        returned(waited, owned)
     }
 
     /// Whether the operation is done, so that [`wait`](Pending::wait) returns at once.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.flight.as_ref().is_none_or(|flight| flight.is_done())
+        self.flight.is_done()
     }
 }
 
@@ -102,39 +108,68 @@ fn returned<R>(waited: Result<()>, owned: R) -> Result<R, Returned<R>> {
 /// works on stays allocated.
 impl<R> Drop for Pending<R> {
     fn drop(&mut self) {
-        if let Some(flight) = self.flight.take()
-            && flight.wait().is_ok()
-        {
-            // SAFETY: the value was there while the flight was, nothing uses it any more, and it is
-            // dropped once.
+        if self.flight.wait().is_ok() {
+            // SAFETY: it is taken once, here; the value is not used any more.
+            Flight::release(unsafe { ManuallyDrop::take(&mut self.flight) });
+            // SAFETY: the value is initialised, nothing uses it any more, and it is dropped once.
             unsafe { self.owned.assume_init_drop() };
         }
     }
 }
 
 /// Resolves when the operation is done, to what [`wait`](Pending::wait) returns.
+impl<R> IntoFuture for Pending<R> {
+    type Output = Result<R, Returned<R>>;
+    type IntoFuture = Awaited<R>;
+
+    fn into_future(self) -> Awaited<R> {
+        Awaited(Some(self))
+    }
+}
+
+/// A [`Pending`] operation that is awaited: a future for any executor.
 ///
+/// Made by `.await`, or by [`into_future`](IntoFuture::into_future) where a future is asked for by name. Dropping it
+/// waits for the operation.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// # let context = ze_area::Context::new()?;
+/// # let queue = context.queue(context.first_device()?)?;
+/// # fn spawn<F: Future>(future: F) { drop(future) }
+/// let pending = queue.start_copy(vec![1.0_f32; 3], vec![0.0; 3])?;
+/// spawn(pending.into_future());
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+// `None` once what the operation owned was given back.
+#[must_use = "futures do nothing unless polled; dropping this one waits for the operation"]
+pub struct Awaited<R>(Option<Pending<R>>);
+
 /// No thread polls for that: one of the queue's, started when something is first awaited, waits in
-/// the driver and wakes the task. Where no thread can be started, the poll itself waits.
-impl<R> Future for Pending<R> {
+/// the driver and wakes the task. Where no thread can be started, the poll itself waits. A future
+/// that has resolved stays pending.
+impl<R> Future for Awaited<R> {
     type Output = Result<R, Returned<R>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let Some(flight) = &this.flight else {
-            // Polled again after it was done.
+        let Some(pending) = self.0.take() else {
             return Poll::Pending;
         };
-        match Flight::poll(flight, context.waker()) {
-            Poll::Ready(Ok(waited)) => {
-                this.flight = None;
-                // SAFETY: the value was there while the flight was, and is taken once.
-                let owned = unsafe { this.owned.assume_init_read() };
-                Poll::Ready(returned(waited, owned))
+        match Flight::poll(&pending.flight, context.waker()) {
+            Poll::Ready(Ok(waited)) => Poll::Ready(pending.end(waited)),
+            // Where the process is ending, what the operation works on stays where it is.
+            Poll::Ready(Err(Exiting)) | Poll::Pending => {
+                self.0 = Some(pending);
+                Poll::Pending
             }
-            // The process is ending: what the operation works on stays where it is.
-            Poll::Ready(Err(Exiting)) | Poll::Pending => Poll::Pending,
         }
+    }
+}
+
+impl<R> fmt::Debug for Awaited<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Awaited").field(&self.0).finish()
     }
 }
 

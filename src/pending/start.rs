@@ -2,7 +2,7 @@
 
 use super::Pending;
 use super::flight::Flight;
-use crate::buffer::{Upload, ZeBuffer};
+use crate::buffer::{Element, Upload, ZeBuffer};
 use crate::error::{Error, Result, Returned};
 use crate::placement::Placement;
 use crate::queue::Queue;
@@ -72,12 +72,13 @@ macro_rules! owned {
     )*};
 }
 
+// An `Element` has no interior mutability: nobody writes through what an `Arc` is shared with.
 owned! {
-    [T, P: Placement] ZeBuffer<T, P>;
+    [T: Element, P: Placement] ZeBuffer<T, P>;
     [T: Upload] Vec<T>;
 }
 
-impl<T, P: Placement> OwnedTarget for ZeBuffer<T, P> {}
+impl<T: Element, P: Placement> OwnedTarget for ZeBuffer<T, P> {}
 impl<T: Upload> OwnedTarget for Vec<T> {}
 
 impl Queue {
@@ -175,23 +176,21 @@ impl Queue {
                 return Err(error);
             }
         };
-        let appended = append(&mut list.lock(), event.handle());
-        if appended.is_err()
-            && let Err(Exiting) = quiesce(list, &spare)
-        {
-            halt();
-        }
-        if appended.is_ok() {
-            events.put_back(spare, EventKind::Plain);
-        } else {
-            events.give_back(spare, EventKind::Plain);
-        }
-        match appended {
-            Ok(()) => Ok(event),
-            Err(error) => {
-                events.give_back(event, EventKind::Plain);
-                Err(error)
+        let error = match append(&mut list.lock(), event.handle()) {
+            Ok(()) => {
+                events.put_back(spare, EventKind::Plain);
+                return Ok(event);
             }
-        }
+            Err(error) => error,
+        };
+        // At the end of the process the call was not made, and nothing could be waited for.
+        let idle = matches!(error, Error::Exiting { .. })
+            || match quiesce(list, &spare) {
+                Ok(settled) => settled.is_ok(),
+                Err(Exiting) => halt(),
+            };
+        events.take_back(spare, EventKind::Plain, idle);
+        events.take_back(event, EventKind::Plain, idle);
+        Err(error)
     }
 }

@@ -1,10 +1,12 @@
 //! Settings of a queue, and making one.
 
 use super::Queue;
-use crate::context::Context;
+use crate::context::{Context, Ownership};
 use crate::device::{QueueGroup, QueueGroupFlags, ZeDevice};
 use crate::error::{Error, Result};
-use crate::raw::list::{ImmediateList, ListDesc};
+use crate::raw::handle::Handle;
+use crate::raw::immediate::ImmediateList;
+use crate::raw::list::{CommandList, ListDesc};
 use level_zero_sys as sys;
 use std::sync::{Arc, OnceLock};
 
@@ -154,8 +156,7 @@ impl QueueBuilder {
     /// [`Error::Call`]. Drivers check none of these but the last.
     #[doc(alias = "zeCommandListCreateImmediate")]
     pub fn build(self) -> Result<Queue> {
-        self.context.check_device(&self.device)?;
-        let group = self.group()?;
+        let group = self.checked_group()?;
         let desc = ListDesc {
             ordinal: group.ordinal,
             index: self.index,
@@ -163,17 +164,87 @@ impl QueueBuilder {
             priority: self.priority.raw(),
         };
         let list = ImmediateList::with(self.context.inner(), self.device.handle(), desc)?;
-        Ok(Queue {
+        Ok(self.over(group, list, OnceLock::new()))
+    }
+
+    /// Takes an immediate command list that other code made, instead of making one: everything that
+    /// the queue does goes to it. Its mode may be any; what it was made with is said to the builder.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// # let context = ze_area::Context::new()?;
+    /// # let gpu = context.first_device()?;
+    /// use ze_area::{Ownership, sys};
+    ///
+    /// let desc = sys::ze_command_queue_desc_t {
+    ///     stype: sys::ZE_STRUCTURE_TYPE_COMMAND_QUEUE_DESC,
+    ///     mode: sys::ZE_COMMAND_QUEUE_MODE_ASYNCHRONOUS,
+    ///     ..Default::default()
+    /// };
+    /// let api = context.driver().api();
+    /// let (raw_context, raw_gpu) = (context.as_raw(), gpu.as_raw());
+    /// let mut list = core::ptr::null_mut();
+    /// unsafe { (api.zeCommandListCreateImmediate)(raw_context, raw_gpu, &desc, &mut list) };
+    ///
+    /// let builder = context.queue_builder(gpu).ordinal(0);
+    /// // SAFETY: the list was just made in this context, on this device, in group 0.
+    /// let queue = unsafe { builder.build_from_raw(list, Ownership::Owned) }?;
+    /// let x = context.device_area(gpu).mmap_from_slice(&[1, 2, 3])?;
+    /// assert_eq!(queue.to_vec(&x)?, [1, 2, 3]);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NullHandle`]; those of [`build`](QueueBuilder::build). The list is then still the
+    /// caller's.
+    ///
+    /// # Safety
+    ///
+    /// - `list` is null, or a live immediate command list of the builder's context on its device, in
+    ///   the queue group that the builder chooses.
+    /// - With [`Ownership::Owned`] nobody else destroys it; with [`Ownership::Borrowed`] nobody does
+    ///   before the queue, its clones and what was started on it are gone.
+    /// - Nobody else uses it while a method of the queue runs; [`Queue::with_raw`] keeps others away.
+    pub unsafe fn build_from_raw(
+        self,
+        list: sys::ze_command_list_handle_t,
+        ownership: Ownership,
+    ) -> Result<Queue> {
+        let handle = Handle::new(list).ok_or(Error::NullHandle {
+            what: "command list",
+        })?;
+        let group = self.checked_group()?;
+        // SAFETY: passed on to the caller.
+        let list = unsafe { CommandList::from_raw(self.context.inner(), handle, ownership) };
+        let list = Arc::new(list);
+        let waiting = ImmediateList::waiting(Arc::clone(&list), &self.context);
+        Ok(self.over(group, waiting, OnceLock::from(list)))
+    }
+
+    fn over(
+        self,
+        group: QueueGroup,
+        list: ImmediateList,
+        asynchronous: OnceLock<Arc<CommandList>>,
+    ) -> Queue {
+        Queue {
             list: Arc::new(list),
-            asynchronous: Arc::new(OnceLock::new()),
+            asynchronous: Arc::new(asynchronous),
             waiter: Arc::default(),
-            group: group.clone(),
+            group,
             index: self.index,
             context: self.context,
             device: self.device,
             priority: self.priority,
             mode: self.mode,
-        })
+        }
+    }
+
+    fn checked_group(&self) -> Result<QueueGroup> {
+        self.context.check_device(&self.device)?;
+        self.group().cloned()
     }
 
     /// The group that was asked for, with the queue that was.

@@ -1,7 +1,7 @@
 //! Fills with patterns that the driver does not take.
 
 use crate::error::Result;
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 
 /// How many bytes of a pattern are written out on the host.
 const SEED: usize = 1 << 16;

@@ -50,7 +50,7 @@ impl Advice {
         Self::BiasUncached,
     ];
 
-    pub(super) const fn raw(self) -> sys::ze_memory_advice_t {
+    pub(crate) const fn raw(self) -> sys::ze_memory_advice_t {
         match self {
             Self::SetReadMostly => sys::ZE_MEMORY_ADVICE_SET_READ_MOSTLY,
             Self::ClearReadMostly => sys::ZE_MEMORY_ADVICE_CLEAR_READ_MOSTLY,
@@ -104,7 +104,7 @@ impl Queue {
         let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
         // SAFETY: the range is live shared memory of this context, borrowed for the call; the list
         // is of the device that it is on.
-        unsafe { list.lock().prefetch(hint.range, hint.bytes) }
+        list.run(|list| unsafe { list.prefetch(hint.range, hint.bytes) })
     }
 
     /// Hints how the device will use the memory.
@@ -129,10 +129,7 @@ impl Queue {
         };
         // SAFETY: the range is live shared memory of this context, borrowed for the call; list and
         // device are of the device that it is on, or of a part or the whole of that.
-        unsafe {
-            list.lock()
-                .advise(device, hint.range, hint.bytes, advice.raw())
-        }
+        list.run(|list| unsafe { list.advise(device, hint.range, hint.bytes, advice.raw()) })
     }
 
     /// What a hint is for; `None` for no elements.

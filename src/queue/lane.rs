@@ -3,7 +3,7 @@
 use super::Queue;
 use crate::error::Result;
 use crate::raw::handle::DeviceHandle;
-use crate::raw::list::ImmediateList;
+use crate::raw::immediate::ImmediateList;
 use std::sync::Arc;
 
 /// How many bytes go from one device to another at once.
@@ -52,6 +52,12 @@ impl Queue {
         }
     }
 
+    /// Whether memory is on the queue's device, or on the host.
+    #[inline]
+    pub(super) fn is_near(&self, device: Option<DeviceHandle>) -> bool {
+        device.is_none_or(|device| device == self.device.handle())
+    }
+
     /// Copies bytes from one end to the other: pointers, with the devices that they are on.
     ///
     /// # Safety
@@ -64,6 +70,10 @@ impl Queue {
         (source, from): (*const u8, Option<DeviceHandle>),
         bytes: usize,
     ) -> Result<()> {
+        if self.is_near(from) && self.is_near(to) {
+            // SAFETY: as the caller vouches; the ends are on the list's device or on the host.
+            return unsafe { self.list.copy(target.cast(), source.cast(), bytes) };
+        }
         let lane = match (self.lane(from)?, self.lane(to)?) {
             (None, None) => None,
             (Some(lane), None) | (None, Some(lane)) => Some(lane),

@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::kernel::{ArgValue, Args, Armed, Grid, Kernel, Now, Signature};
 
 /// What errors call arguments.
-const ARGUMENTS: [&str; 16] = [
+static ARGUMENTS: [&str; 16] = [
     "argument 0",
     "argument 1",
     "argument 2",
@@ -80,7 +80,7 @@ impl Queue {
         self.arm(kernel, grid.into(), &mut args, |armed, _| {
             // SAFETY: the arguments are borrowed until the call returns, exclusively where the
             // kernel may write, and the list is synchronous; the rest is as `arm` has checked.
-            unsafe { self.list.lock().launch(&armed, None) }
+            self.list.run(|list| unsafe { list.launch(&armed, None) })
         })
     }
 
@@ -101,23 +101,31 @@ impl Queue {
         let module = kernel.module();
         self.check_launch(&module.context, &module.device)?;
         args.with(|values| {
-            for (value, what) in values.iter().zip(ARGUMENTS) {
+            for (value, what) in values.iter().zip(&ARGUMENTS) {
                 if let ArgValue::Pointer(pointed) = value
                     && let Some(home) = pointed.home
                 {
                     self.check_home("launch", what, home)?;
                 }
             }
-            let Some(plan) = kernel.plan(&grid)? else {
-                return Ok(());
-            };
-            kernel.check(&plan, values)?;
-            run(kernel.arm(&plan, values)?, values)
+            match kernel.arm(&grid, values)? {
+                Some(armed) => run(armed, values),
+                None => Ok(()),
+            }
         })
     }
 
     /// Checks that a kernel of a module can run here.
+    #[inline]
     fn check_launch(&self, context: &Context, device: &ZeDevice) -> Result<()> {
+        if self.context.is(context.inner()) && self.device.is_same(device) && self.can_compute() {
+            return Ok(());
+        }
+        self.check_launch_far(context, device)
+    }
+
+    #[cold]
+    fn check_launch_far(&self, context: &Context, device: &ZeDevice) -> Result<()> {
         if !self.context.is(context.inner()) {
             return Err(Error::WrongContext {
                 operation: "launch",

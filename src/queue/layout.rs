@@ -159,7 +159,7 @@ impl Layout {
 
 /// One end of a region, in bytes from where its memory begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Side {
+pub(crate) struct Side {
     pub(super) offset: usize,
     pub(super) row_pitch: usize,
     pub(super) slice_pitch: usize,
@@ -170,12 +170,12 @@ pub(super) struct Side {
 /// Invariant: on both sides every row lies in the memory that the region was made for, and begins at
 /// `offset + z * slice_pitch + y * row_pitch`; rows of one side do not overlap each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Region {
+pub(crate) struct Region {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) depth: usize,
-    pub(super) source: Side,
-    pub(super) target: Side,
+    pub(crate) source: Side,
+    pub(crate) target: Side,
 }
 
 impl Region {
@@ -185,7 +185,7 @@ impl Region {
     /// # Errors
     ///
     /// [`Error::BadRegion`].
-    pub(super) fn new(
+    pub(crate) fn new(
         source: (Layout, usize),
         target: (Layout, usize),
         extent: Extent,
@@ -237,12 +237,12 @@ impl Region {
         [self.source, self.target]
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.width * self.height * self.depth
     }
 
     /// Whether nothing lies between the rows of a side, which is one of this region's.
-    pub(super) fn is_packed(&self, side: Side) -> bool {
+    pub(crate) fn is_packed(&self, side: Side) -> bool {
         (self.height == 1 || side.row_pitch == self.width)
             && (self.depth == 1 || side.slice_pitch == self.width * self.height)
     }

@@ -4,12 +4,12 @@ mod builder;
 mod duplicate;
 mod ends;
 pub(crate) mod fill;
-mod hint;
+pub(crate) mod hint;
 mod lane;
 mod launch;
-mod layout;
+pub(crate) mod layout;
 mod reach;
-mod region;
+pub(crate) mod region;
 
 pub use builder::{Engine, Priority, QueueBuilder, QueueMode};
 pub(crate) use ends::sealed;
@@ -24,7 +24,8 @@ use crate::error::{Error, Result, Returned};
 use crate::pending::waiter::Waiter;
 use crate::placement::Placement;
 use crate::raw::home::Home;
-use crate::raw::list::{CommandList, ImmediateList, ListDesc};
+use crate::raw::immediate::ImmediateList;
+use crate::raw::list::{CommandList, ListDesc};
 use core::fmt;
 use core::mem::MaybeUninit;
 use level_zero_sys as sys;
@@ -57,7 +58,7 @@ pub struct Queue {
     context: Context,
     list: Arc<ImmediateList>,
     /// Made when first needed.
-    asynchronous: Arc<OnceLock<CommandList>>,
+    asynchronous: Arc<OnceLock<Arc<CommandList>>>,
     waiter: Arc<Waiter>,
     device: ZeDevice,
     group: QueueGroup,
@@ -85,6 +86,7 @@ impl Queue {
     }
 
     /// The list for work that is not waited for by the call that enqueues it.
+    #[inline]
     pub(crate) fn asynchronous(&self) -> Result<&CommandList> {
         if let Some(list) = self.asynchronous.get() {
             return Ok(list);
@@ -100,7 +102,7 @@ impl Queue {
         };
         let list = CommandList::new(self.context.inner(), self.device.handle(), desc)?;
         // Where two threads came here at once, the first one's is taken.
-        Ok(self.asynchronous.get_or_init(|| list))
+        Ok(self.asynchronous.get_or_init(|| Arc::new(list)))
     }
 
     /// Who waits for what is awaited.
@@ -235,6 +237,29 @@ impl Queue {
         if bytes == 0 {
             return Ok(());
         }
+        if source.home.is_some() && target.home.is_some() {
+            let (to, from) = (target.pointer.cast(), source.pointer.cast());
+            // SAFETY: both ends are buffers of this context, borrowed, the target exclusively, so they
+            // are live and do not overlap.
+            return unsafe {
+                self.copy_bytes((to, target.device()), (from, source.device()), bytes)
+            };
+        }
+        // SAFETY: as the caller vouches; the ends have as many bytes.
+        unsafe { self.copy_host(source, target, bytes) }
+    }
+
+    /// Copies where an end is a slice of the host.
+    ///
+    /// # Safety
+    ///
+    /// As of `copy_ends`, and the ends are of this context and have `bytes` bytes.
+    unsafe fn copy_host<T>(
+        &self,
+        source: &End<'_, T>,
+        target: &End<'_, T>,
+        bytes: usize,
+    ) -> Result<()> {
         let mut from = self.stand_in(source, bytes)?;
         let mut to = self.stand_in(target, bytes)?;
         let read = from
@@ -333,19 +358,42 @@ impl Queue {
         unsafe { fill::by_doubling(list, end.pointer.cast(), value, bytes) }
     }
 
-    /// Waits for everything that was enqueued before, by whatever means.
+    /// Waits for everything that was enqueued on the queue before, by whatever means.
     ///
-    /// The operations of this library are complete when they return; this is for work that was
-    /// enqueued with raw handles.
+    /// Nothing of this library needs it: operations are complete when they return, when their scope
+    /// is over, or when they were waited for. It is for work that was enqueued by
+    /// [`with_raw`](Queue::with_raw).
     ///
     /// # Errors
     ///
     /// [`Error::Call`].
     #[doc(alias = "zeCommandListAppendBarrier")]
+    #[doc(alias = "zeCommandListHostSynchronize")]
     pub fn barrier(&self) -> Result<()> {
-        self.list.barrier()
+        self.list.barrier()?;
+        match self.asynchronous.get() {
+            Some(list) => ImmediateList::waiting(Arc::clone(list), &self.context).run(|_| Ok(())),
+            None => Ok(()),
+        }
     }
 
+    /// Hands out the immediate command list that scopes and pending operations use, which nobody else
+    /// uses meanwhile, for calls that this library does not make.
+    ///
+    /// What is appended is not ordered with anything of this library but by
+    /// [`barrier`](Queue::barrier), which waits for it; memory that it uses must be kept until then
+    /// by hand, or freed by [`FreePolicy::Blocking`](crate::FreePolicy::Blocking). Other operations
+    /// of the queue inside `body` would wait for the list forever.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Call`] where the list could not be made.
+    #[doc(alias = "ze_command_list_handle_t")]
+    pub fn with_raw<R>(&self, body: impl FnOnce(sys::ze_command_list_handle_t) -> R) -> Result<R> {
+        Ok(self.asynchronous()?.with_raw(body))
+    }
+
+    #[inline]
     fn check_context(
         &self,
         operation: &'static str,

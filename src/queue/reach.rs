@@ -9,6 +9,7 @@ use crate::raw::home::Home;
 impl Queue {
     /// Checks that the queue's device may touch an end by itself: memory of the context on the device,
     /// or on the host.
+    #[inline]
     pub(crate) fn check_reach<T>(
         &self,
         operation: &'static str,
@@ -32,11 +33,20 @@ impl Queue {
         what: &'static str,
         home: &Home,
     ) -> Result<()> {
+        if self.is_near(home.device()) && self.context.is(home.context()) {
+            return Ok(());
+        }
+        self.check_far(operation, what, home)
+    }
+
+    /// Checks memory of another device or context.
+    #[cold]
+    fn check_far(&self, operation: &'static str, what: &'static str, home: &Home) -> Result<()> {
         self.check_context(operation, what, Some(home))?;
         let Some(handle) = home.device() else {
             return Ok(());
         };
-        if handle == self.device.handle() || handle == self.device.root() {
+        if handle == self.device.root() {
             return Ok(());
         }
         match self.context.device_of(handle.as_raw()) {

@@ -5,8 +5,9 @@ use super::layout::{Region, Side};
 use super::sealed::{End, RawTarget};
 use super::{Extent, Layout, Queue, Source, Target};
 use crate::error::Result;
-use crate::raw::handle::DeviceHandle;
-use crate::raw::list::ImmediateList;
+use crate::raw::handle::{DeviceHandle, EventHandle};
+use crate::raw::immediate::ImmediateList;
+use crate::raw::list::Locked;
 
 /// Memory that a region lies in: where it begins and the device that it is on.
 #[derive(Clone, Copy)]
@@ -147,17 +148,35 @@ unsafe fn enqueue(
     source: *const u8,
     region: Region,
 ) -> Result<()> {
+    // SAFETY: passed on to the caller; the operations are done when the call returns.
+    list.run(|list| unsafe { append(list, target, source, region, false, None) })
+}
+
+/// Appends copies of the rows of a region, `by_row` each by itself, and signals.
+///
+/// # Safety
+///
+/// As of [`Locked::copy`], for the region's rows from both pointers on.
+pub(crate) unsafe fn append(
+    list: &mut Locked<'_>,
+    target: *mut u8,
+    source: *const u8,
+    region: Region,
+    by_row: bool,
+    signal: Option<EventHandle>,
+) -> Result<()> {
+    // Where there are several copies, none stands for all.
+    let one_row = region.height == 1 && region.depth == 1;
+    let one = one_row || !by_row && region.call().is_some() && region.calls().nth(1).is_none();
+    let each = signal.filter(|_| one);
     for part in region.calls() {
-        if let Some((to, from, shape)) = part.call() {
+        if !by_row && let Some((to, from, shape)) = part.call() {
             // SAFETY: a part's offset lies in the region.
             let target = unsafe { target.add(part.target.offset) };
             // SAFETY: as above.
             let source = unsafe { source.add(part.source.offset) };
             // SAFETY: the part's rows are rows of the region, which the caller vouches for.
-            unsafe {
-                list.lock()
-                    .copy_region((target.cast(), to), (source.cast(), from), shape, None)
-            }?;
+            unsafe { list.copy_region((target.cast(), to), (source.cast(), from), shape, each) }?;
             continue;
         }
         for (from, to) in part.rows() {
@@ -166,10 +185,10 @@ unsafe fn enqueue(
             // SAFETY: as above.
             let source = unsafe { source.add(from) };
             // SAFETY: the row is one of the region's, which the caller vouches for.
-            unsafe { list.copy(target.cast(), source.cast(), part.width) }?;
+            unsafe { list.copy(target.cast(), source.cast(), part.width, each) }?;
         }
     }
-    Ok(())
+    list.signal(signal.filter(|_| !one))
 }
 
 /// Copies the rows of a region on the host.

@@ -49,6 +49,12 @@ impl ContextInner {
     pub(crate) fn handle(&self) -> ContextHandle {
         self.handle
     }
+
+    /// The driver's functions, `None` where the process is ending.
+    #[inline]
+    pub(crate) fn enter(&self) -> Option<Calls> {
+        exit::enter(self.api)
+    }
 }
 
 impl Drop for ContextInner {

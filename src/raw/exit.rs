@@ -81,6 +81,14 @@ pub(crate) fn watch() {
     unix::watch();
 }
 
+/// Whether this is the thread that ends the process, after calls were barred.
+pub(crate) fn ends_here() -> bool {
+    #[cfg(unix)]
+    return unix::ends_here();
+    #[cfg(not(unix))]
+    false
+}
+
 /// The error of a call that was not made since the process is ending.
 #[cold]
 pub(crate) fn barred(call: &'static str) -> Error {
@@ -142,6 +150,12 @@ mod unix {
         /// thread's first call, and once the slot is given back.
         static SLOT: Cell<Option<&'static Slot>> = const { Cell::new(None) };
         static GIVE_BACK: GiveBack = const { GiveBack };
+        /// Whether the handler ran on this thread.
+        static ENDS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    pub(super) fn ends_here() -> bool {
+        ENDS.get()
     }
 
     struct GiveBack;
@@ -302,6 +316,7 @@ mod unix {
         if state & EXITING != 0 {
             return;
         }
+        ENDS.set(true);
         // After a fork the other threads are the parent's, and so are their announcements.
         if PROCESS.load(Ordering::Relaxed) != std::process::id() {
             return;

@@ -1,9 +1,11 @@
 //! Immediate command lists.
 
+use crate::context::Ownership;
 use crate::error::{Error, Result};
 use crate::kernel::Armed;
+use crate::raw::call::check;
 use crate::raw::context::ContextInner;
-use crate::raw::exit;
+use crate::raw::exit::{self, Calls, barred};
 use crate::raw::handle::{DeviceHandle, EventHandle, Handle, ListHandle};
 use crate::raw::lock::lock;
 use core::ffi::c_void;
@@ -17,6 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 #[derive(Debug)]
 pub(crate) struct CommandList {
     context: Arc<ContextInner>,
+    ownership: Ownership,
     /// One thread at a time uses the list, as the specification asks.
     state: Mutex<State>,
 }
@@ -50,7 +53,8 @@ pub(crate) struct Pitches {
 
 /// A list that its caller alone uses for as long as this lives.
 pub(crate) struct Locked<'a> {
-    context: &'a ContextInner,
+    /// `None` where the process is ending.
+    calls: Option<Calls>,
     state: MutexGuard<'a, State>,
 }
 
@@ -93,24 +97,47 @@ impl CommandList {
             call: "zeCommandListCreateImmediate",
             what: "gave a null list".into(),
         })?;
-        Ok(Self {
+        // SAFETY: the driver has just made the list in the context, for nobody else.
+        Ok(unsafe { Self::from_raw(context, handle, Ownership::Owned) })
+    }
+
+    /// Takes a list that other code made.
+    ///
+    /// # Safety
+    ///
+    /// `handle` must be a live immediate command list of the context, which nobody destroys before
+    /// this value is dropped, nor afterwards where it is owned.
+    pub(crate) unsafe fn from_raw(
+        context: &Arc<ContextInner>,
+        handle: ListHandle,
+        ownership: Ownership,
+    ) -> Self {
+        Self {
             context: Arc::clone(context),
+            ownership,
             state: Mutex::new(State {
                 handle,
                 appended: 0,
                 fenced: 0,
             }),
-        })
+        }
     }
 
     /// Waits for the list's turn.
     #[inline]
     pub(crate) fn lock(&self) -> Locked<'_> {
+        // A panic while the lock is held cannot leave the handle in disorder.
+        let state = lock(&self.state);
         Locked {
-            context: &self.context,
-            // A panic while the lock is held cannot leave the handle in disorder.
-            state: lock(&self.state),
+            calls: self.context.enter(),
+            state,
         }
+    }
+
+    /// Hands the list to calls that this library does not make, which nobody else uses meanwhile.
+    pub(crate) fn with_raw<R>(&self, body: impl FnOnce(sys::ze_command_list_handle_t) -> R) -> R {
+        let state = lock(&self.state);
+        body(state.handle.as_raw())
     }
 
     /// Waits for everything on the list, where the driver has a call for that.
@@ -120,7 +147,7 @@ impl CommandList {
         let api = driver.enter(CALL)?;
         let synchronize = driver.optional(CALL, api.zeCommandListHostSynchronize)?;
         drop(api);
-        let list = self.lock().state.handle;
+        let list = lock(&self.state).handle;
         driver.call(CALL, |_| {
             // SAFETY: the list is live.
             unsafe { synchronize(list.as_raw(), u64::MAX) }
@@ -130,6 +157,9 @@ impl CommandList {
 
 impl Drop for CommandList {
     fn drop(&mut self) {
+        if self.ownership == Ownership::Borrowed {
+            return;
+        }
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         let list = state.handle;
         let destroyed = self.context.driver().call("zeCommandListDestroy", |api| {
@@ -167,7 +197,10 @@ impl Locked<'_> {
         // Also where it fails: what a failed call has left behind is not known.
         self.state.appended += 1;
         let list = self.state.handle.as_raw();
-        self.context.driver().call(call, |api| append(api, list))
+        match &self.calls {
+            Some(calls) => check(call, append(calls, list)),
+            None => Err(barred(call)),
+        }
     }
 
     /// Copies `bytes` bytes.
@@ -358,6 +391,14 @@ impl Locked<'_> {
         Ok(())
     }
 
+    /// Signals when everything before is done, if there is what to signal.
+    pub(crate) fn signal(&mut self, signal: Option<EventHandle>) -> Result<()> {
+        match signal {
+            Some(_) => self.barrier(signal, &[]),
+            None => Ok(()),
+        }
+    }
+
     /// Makes what follows wait for the operation of that number, unless a barrier did already.
     #[inline]
     pub(crate) fn after(&mut self, position: u64) -> Result<()> {
@@ -365,84 +406,5 @@ impl Locked<'_> {
             return Ok(());
         }
         self.barrier(None, &[])
-    }
-}
-
-/// A synchronous immediate command list: work is done when the call returns.
-///
-/// Synchronous mode is what every driver has: `zeCommandListHostSynchronize` is missing in older
-/// ones.
-#[derive(Debug)]
-pub struct ImmediateList(CommandList);
-
-impl ImmediateList {
-    /// Makes a list on a device of the context, in the queue group of that ordinal.
-    pub(crate) fn new(
-        context: &Arc<ContextInner>,
-        device: DeviceHandle,
-        group: u32,
-    ) -> Result<Self> {
-        let desc = ListDesc {
-            ordinal: group,
-            index: None,
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            priority: sys::ZE_COMMAND_QUEUE_PRIORITY_NORMAL,
-        };
-        Self::with(context, device, desc)
-    }
-
-    /// Makes a list on a device of the context, in a queue that the device has; the mode is
-    /// synchronous whatever is said.
-    pub(crate) fn with(
-        context: &Arc<ContextInner>,
-        device: DeviceHandle,
-        desc: ListDesc,
-    ) -> Result<Self> {
-        let desc = ListDesc {
-            mode: sys::ZE_COMMAND_QUEUE_MODE_SYNCHRONOUS,
-            ..desc
-        };
-        CommandList::new(context, device, desc).map(Self)
-    }
-
-    /// Waits for the list's turn.
-    pub(crate) fn lock(&self) -> Locked<'_> {
-        self.0.lock()
-    }
-
-    /// Copies `bytes` bytes and waits.
-    ///
-    /// # Safety
-    ///
-    /// Both ranges must be live memory of the context or of the host, not overlapping, the target
-    /// exclusively the caller's and nobody writing the source.
-    pub(crate) unsafe fn copy(
-        &self,
-        target: *mut c_void,
-        source: *const c_void,
-        bytes: usize,
-    ) -> Result<()> {
-        // SAFETY: as the caller vouches; the operation is done when the call returns.
-        unsafe { self.lock().copy(target, source, bytes, None) }
-    }
-
-    /// Fills `bytes` bytes with a repeated pattern and waits.
-    ///
-    /// # Safety
-    ///
-    /// As of [`Locked::fill`]; the operation is done when the call returns.
-    pub(crate) unsafe fn fill(
-        &self,
-        target: *mut c_void,
-        pattern: &[u8],
-        bytes: usize,
-    ) -> Result<()> {
-        // SAFETY: as the caller vouches; the operation is done when the call returns.
-        unsafe { self.lock().fill(target, pattern, bytes, None) }
-    }
-
-    /// Waits for everything enqueued before, and makes its writes visible.
-    pub(crate) fn barrier(&self) -> Result<()> {
-        self.lock().barrier(None, &[])
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod event;
 pub(crate) mod exit;
 pub(crate) mod handle;
 pub(crate) mod home;
+pub(crate) mod immediate;
 pub(crate) mod list;
 pub(crate) mod lock;
 pub(crate) mod quiet;

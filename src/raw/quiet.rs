@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::raw::event::Event;
+use crate::raw::exit;
 use crate::raw::list::CommandList;
 use level_zero_sys as sys;
 use std::io::Write as _;
@@ -126,10 +127,19 @@ fn give_up(error: &Error) -> ! {
 
 /// Stops this thread for good: the process is ending, and what was lent must stay so until then.
 ///
-/// The thread that ends the process does not come here: when the driver is barred to it, the scopes
-/// that it had open are below `exit` on its stack.
+/// The thread that ends the process comes here only from a handler of `exit` that waits for what was
+/// started earlier: the scopes that it had open are below `exit` on its stack. It aborts, since the end
+/// would wait for itself.
 #[cold]
 pub(crate) fn halt() -> ! {
+    if exit::ends_here() {
+        let _ = writeln!(
+            std::io::stderr(),
+            "ze-area: a handler of `exit` waits for the device after the driver's end has begun; wait \
+             before, or drop the operation"
+        );
+        std::process::abort();
+    }
     loop {
         std::thread::park();
     }

@@ -5,13 +5,13 @@ use super::track::{Access, Stamp};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::queue::Queue;
-use crate::queue::sealed::End;
 use crate::raw::event::{Event, EventKind};
 use crate::raw::handle::EventHandle;
 use crate::raw::list::Locked;
 use crate::raw::quiet::{Exiting, halt, quiesce};
 use core::any::Any;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// How many marks may be out before all lists are waited for and the marks used again.
@@ -30,6 +30,8 @@ pub(super) const LONGEST_PATTERN: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Ground {
     context: Context,
+    /// Where the last thing that was kept is.
+    last_kept: Cell<*const ()>,
     state: RefCell<State>,
 }
 
@@ -58,6 +60,8 @@ struct State {
     /// operation that is.
     waits: Vec<level_zero_sys::ze_event_handle_t>,
     news: Vec<(usize, u64)>,
+    /// Operations that it has to wait for, on any line.
+    needs: Vec<Stamp>,
     recorder: Option<Recorder>,
     /// A wait has failed: events may be in use although all is said to be done.
     doubtful: bool,
@@ -66,7 +70,7 @@ struct State {
 /// A queue in a scope.
 #[derive(Debug)]
 struct Line {
-    queue: Queue,
+    queue: Rc<Queue>,
     /// The number of the last operation of this scope on the list.
     last: u64,
     /// Operations up to this number are known to be done.
@@ -104,6 +108,7 @@ impl Ground {
     pub(super) fn new(context: &Context) -> Self {
         Self {
             context: context.clone(),
+            last_kept: Cell::new(core::ptr::null()),
             state: RefCell::default(),
         }
     }
@@ -119,8 +124,8 @@ impl Ground {
         recorder.map(Recorder::into_operations).unwrap_or_default()
     }
 
-    /// The line of a queue.
-    pub(super) fn line(&self, queue: &Queue) -> Result<usize> {
+    /// The line of a queue, with the queue.
+    pub(super) fn line(&self, queue: &Queue) -> Result<(usize, Rc<Queue>)> {
         if queue.context() != &self.context {
             return Err(Error::WrongContext {
                 operation: "scope",
@@ -129,60 +134,35 @@ impl Ground {
         }
         let lines = &mut self.state.borrow_mut().lines;
         if let Some(line) = lines.iter().position(|line| line.queue.is(queue)) {
-            return Ok(line);
+            return Ok((line, Rc::clone(&lines[line].queue)));
         }
+        let queue = Rc::new(queue.clone());
         lines.push(Line {
-            queue: queue.clone(),
+            queue: Rc::clone(&queue),
             last: 0,
             done: 0,
             end: None,
             mark: None,
             seen: Vec::new(),
         });
-        Ok(lines.len() - 1)
-    }
-
-    /// The queue of a line.
-    pub(super) fn queue(&self, line: usize) -> Queue {
-        self.state.borrow().lines[line].queue.clone()
-    }
-
-    /// Checks that the device of a line may touch memory.
-    pub(super) fn check<T>(
-        &self,
-        line: usize,
-        operation: &'static str,
-        what: &'static str,
-        end: &End<'_, T>,
-    ) -> Result<()> {
-        self.state.borrow().lines[line]
-            .queue
-            .check_reach(operation, what, end)
-    }
-
-    /// The longest pattern that fills of a line can have.
-    pub(super) fn max_fill_pattern(&self, line: usize) -> usize {
-        self.state.borrow().lines[line]
-            .queue
-            .group()
-            .max_fill_pattern
+        Ok((lines.len() - 1, queue))
     }
 
     /// Enqueues an operation on a line, after what it depends on.
     ///
     /// `append` gets the list, locked, and an event to signal.
     #[inline]
-    pub(super) fn enqueue(
+    pub(super) fn enqueue<'a>(
         &self,
         line: usize,
         what: What<'_>,
-        accesses: &[Access<'_>],
+        accesses: impl Iterator<Item = Access<'a>> + Clone,
         append: impl FnOnce(&mut Locked<'_>, Option<EventHandle>) -> Result<()>,
     ) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
         let mut fence = 0;
         let mut foreign = false;
-        for access in accesses {
+        for access in accesses.clone() {
             access.conflicts(|stamp| {
                 if stamp.line as usize == line {
                     fence = fence.max(stamp.position);
@@ -191,10 +171,8 @@ impl Ground {
                 }
             });
         }
-        state.waits.clear();
-        state.news.clear();
         if foreign {
-            self.order(state, line, accesses)?;
+            self.order(state, line, accesses.clone())?;
         }
         let own = &mut state.lines[line];
         // After the above, which may have waited for this line too and used its event up.
@@ -209,11 +187,12 @@ impl Ground {
             None => None,
         };
         let mut list = own.queue.asynchronous()?.lock();
-        let mut fenced = Ok(());
-        if !state.waits.is_empty() {
-            fenced = list.barrier(None, &state.waits);
-        }
-        fenced = fenced.and_then(|()| list.after(fence));
+        let fenced = if foreign && !state.waits.is_empty() {
+            let waiting = list.barrier(None, &state.waits);
+            waiting.and_then(|()| list.after(fence))
+        } else {
+            list.after(fence)
+        };
         if let Err(error) = fenced {
             // Nothing was appended that uses the memory: what used it last is what did before.
             let position = list.position();
@@ -225,8 +204,10 @@ impl Ground {
         let position = list.position();
         drop(list);
         own.reach(position, appended.as_ref().err());
-        for (other, position) in state.news.drain(..) {
-            own.see(other, position);
+        if foreign {
+            for (other, position) in state.news.drain(..) {
+                own.see(other, position);
+            }
         }
         let stamp = Stamp {
             line: u32::try_from(line).unwrap_or(u32::MAX),
@@ -241,15 +222,23 @@ impl Ground {
     /// Fills `state.waits` with the events that `line` has to wait for, and `state.news` with what it
     /// will have waited for then.
     #[cold]
-    fn order(&self, state: &mut State, line: usize, accesses: &[Access<'_>]) -> Result<()> {
+    fn order<'a>(
+        &self,
+        state: &mut State,
+        line: usize,
+        accesses: impl Iterator<Item = Access<'a>>,
+    ) -> Result<()> {
+        state.waits.clear();
+        state.news.clear();
         if state.marks.len() >= MOST_MARKS {
             self.settle_all(state)?;
         }
-        let mut needs = Vec::new();
+        state.needs.clear();
         for access in accesses {
-            access.conflicts(|stamp| needs.push(stamp));
+            access.conflicts(|stamp| state.needs.push(stamp));
         }
-        for stamp in needs {
+        for index in 0..state.needs.len() {
+            let stamp = state.needs[index];
             let other = stamp.line as usize;
             let news = state.news.iter().filter(|news| news.0 == other);
             let seen = news.map(|news| news.1).max().unwrap_or(0);
@@ -281,15 +270,20 @@ impl Ground {
     }
 
     /// Keeps something until the scope is over.
+    #[inline]
     pub(super) fn keep<T: Any + Send + Sync>(&self, what: &Arc<T>) {
+        // What is kept lives, so that nothing else comes to be where it is.
+        if self.last_kept.get() != Arc::as_ptr(what).cast() {
+            self.keep_another(what);
+        }
+    }
+
+    fn keep_another<T: Any + Send + Sync>(&self, what: &Arc<T>) {
         let kept = &mut self.state.borrow_mut().kept;
         let address = Arc::as_ptr(what).cast::<()>();
-        if !kept
-            .iter()
-            .rev()
-            .take(8)
-            .any(|kept| core::ptr::addr_eq(Arc::as_ptr(kept), address))
-        {
+        self.last_kept.set(address);
+        let is_it = |kept: &Arc<_>| core::ptr::addr_eq(Arc::as_ptr(kept), address);
+        if !kept.iter().rev().take(8).any(is_it) {
             kept.push(Arc::<T>::clone(what));
         }
     }

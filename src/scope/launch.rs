@@ -13,9 +13,6 @@ use crate::kernel::{
 use crate::placement::{HostAccess, Placement};
 use core::marker::PhantomData;
 
-/// The most arguments that a launch has.
-const MOST_ARGUMENTS: usize = 16;
-
 /// How the arguments of a launch in a scope are borrowed: they are lent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InScope<'scope>(PhantomData<fn(&'scope ()) -> &'scope ()>, Never);
@@ -71,36 +68,33 @@ impl<'scope> ScopeQueue<'scope> {
         args: impl Args<InScope<'scope>, S>,
     ) -> Result<()> {
         let mut args = args;
-        let queue = self.ground.queue(self.line);
-        queue.arm(kernel, grid.into(), &mut args, |armed, values| {
-            let mut accesses = [Access::NONE; MOST_ARGUMENTS];
-            let mut atomic = false;
-            for (access, value) in accesses.iter_mut().zip(values) {
-                if let ArgValue::Pointer(pointed) = value {
-                    *access = Access {
-                        track: pointed.track,
-                        writes: pointed.writes,
-                    };
-                    atomic |= pointed.atomic;
-                }
-            }
-            let accesses = &accesses[..values.len().min(MOST_ARGUMENTS)];
-            self.ground.keep(armed.kernel());
-            let what = What {
-                name: armed.kernel().name(),
-                bytes: 0,
-                // Nothing else says what comes before what is used as atomics.
-                ordered: atomic,
-            };
-            self.ground
-                .enqueue(self.line, what, accesses, |list, signal| {
-                    // SAFETY: the arguments are lent to the scope, exclusively where the kernel may
-                    // write, so they are borrowed until the scope is over, when this is done; what
-                    // uses them otherwise is done before. The scope keeps kernel and event. The rest
-                    // is as `arm` has checked.
-                    unsafe { list.launch(&armed, signal) }
-                })
-        })
+        self.queue
+            .arm(kernel, grid.into(), &mut args, |armed, values| {
+                let pointed = values.iter().filter_map(|value| match value {
+                    ArgValue::Pointer(pointed) => Some(pointed),
+                    ArgValue::Local { .. } | ArgValue::Value(_) => None,
+                });
+                let atomic = pointed.clone().any(|pointed| pointed.atomic);
+                let accesses = pointed.map(|pointed| Access {
+                    track: pointed.track,
+                    writes: pointed.writes,
+                });
+                self.ground.keep(armed.kernel());
+                let what = What {
+                    name: armed.kernel().name(),
+                    bytes: 0,
+                    // Nothing else says what comes before what is used as atomics.
+                    ordered: atomic,
+                };
+                self.ground
+                    .enqueue(self.line, what, accesses, |list, signal| {
+                        // SAFETY: the arguments are lent to the scope, exclusively where the kernel may
+                        // write, so they are borrowed until the scope is over, when this is done; what
+                        // uses them otherwise is done before. The scope keeps kernel and event. The rest
+                        // is as `arm` has checked.
+                        unsafe { list.launch(&armed, signal) }
+                    })
+            })
     }
 }
 

@@ -4,7 +4,7 @@ use super::ground::Ground;
 use super::track::{Access, Track};
 use crate::buffer::{Upload, ZeBuffer, ZeSlice, ZeSliceMut, resolve};
 use crate::error::Result;
-use crate::placement::{HostAccess, Placement};
+use crate::placement::{HostAccess, Placement, Shared};
 use crate::queue::sealed::End;
 use crate::raw::home::Home;
 use core::fmt;
@@ -498,6 +498,22 @@ pub trait LentTarget<'scope>: RawTarget<'scope> {}
 )]
 pub trait LentBuffer<'scope>: LentTarget<'scope> {}
 
+/// What a [`ScopeQueue`](super::ScopeQueue) gives hints on: a [`Shared`] buffer that was lent to its scope,
+/// or a part of one.
+///
+/// Sealed: these are all there are.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not shared memory that is lent to this scope, and no other moves between host and device",
+    label = "not lent, or not in `Shared` memory",
+    note = "lend a buffer of an area that is shared: `area.shared().mmap(len)?`, then `q.lend(&buffer)`"
+)]
+pub trait LentShared<'scope>: LentSource<'scope> {}
+
+impl<'scope, T> LentShared<'scope> for Lent<'scope, T, Shared> {}
+impl<'scope, T> LentShared<'scope> for LentMut<'scope, T, Shared> {}
+impl<'scope, T> LentShared<'scope> for LentSlice<'_, 'scope, T, Shared> {}
+impl<'scope, T> LentShared<'scope> for LentSliceMut<'_, 'scope, T, Shared> {}
+
 macro_rules! source {
     ($([$($generics:tt)*] $type:ty, $track:expr;)*) => {$(
         impl<'scope, $($generics)* T, P: LentPlace> RawSource<'scope> for $type {
@@ -531,6 +547,8 @@ macro_rules! target {
         }
 
         impl<'scope, $($generics)* T, P: LentPlace> LentTarget<'scope> for $type {}
+        // The message about the handle helps, one about the placement of a slice does not.
+        #[diagnostic::do_not_recommend]
         impl<'scope, $($generics)* T, P: Placement> LentBuffer<'scope> for $type {}
     )*};
 }

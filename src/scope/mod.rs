@@ -5,12 +5,13 @@ mod launch;
 pub(crate) mod lent;
 mod operations;
 mod profile;
+mod region;
 pub(crate) mod track;
 
 pub use launch::InScope;
 pub use lent::{
-    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentSlice, LentSliceMut,
-    LentSource, LentTarget, System,
+    HostReach, Lend, LendMut, Lent, LentBuffer, LentMut, LentPlace, LentShared, LentSlice,
+    LentSliceMut, LentSource, LentTarget, System,
 };
 
 pub use profile::{Operation, Profile};
@@ -22,6 +23,7 @@ use core::marker::PhantomData;
 use core::mem;
 use core::ops::Deref;
 use ground::Ground;
+use std::rc::Rc;
 
 /// A scope of asynchronous work, given to the closure of [`Queue::scope`].
 ///
@@ -34,11 +36,13 @@ pub struct Scope<'scope, 'env: 'scope> {
 
 /// A queue in a [`Scope`]: operations on what is lent, which return before they are done.
 ///
-/// Cheap to copy. Operations on different lent buffers may run at once; those on the same follow
+/// Cheap to clone. Operations on different lent buffers may run at once; those on the same follow
 /// each other as they are written down.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct ScopeQueue<'scope> {
     ground: &'scope Ground,
+    queue: Rc<Queue>,
+    /// The queue's number in the ground.
     line: usize,
     brand: PhantomData<fn(&'scope ()) -> &'scope ()>,
 }
@@ -134,11 +138,12 @@ impl Queue {
     where
         F: for<'scope> FnOnce(&'scope Scope<'scope, 'env>) -> Result<R>,
     {
-        let line = ground.line(self)?;
+        let (line, queue) = ground.line(self)?;
         let end = End(ground);
         let scope = Scope {
             main: ScopeQueue {
                 ground,
+                queue,
                 line,
                 brand: PhantomData,
             },
@@ -195,9 +200,12 @@ impl<'scope, 'env> Scope<'scope, 'env> {
     ///
     /// [`Error::WrongContext`](crate::Error::WrongContext).
     pub fn on(&'scope self, queue: &Queue) -> Result<ScopeQueue<'scope>> {
+        let (line, queue) = self.main.ground.line(queue)?;
         Ok(ScopeQueue {
-            line: self.main.ground.line(queue)?,
-            ..self.main
+            ground: self.main.ground,
+            queue,
+            line,
+            brand: PhantomData,
         })
     }
 

@@ -43,7 +43,7 @@ impl<'scope> ScopeQueue<'scope> {
         self.ground.enqueue(
             self.line,
             plain("copy", bytes),
-            &accesses,
+            accesses.into_iter(),
             |list, signal| {
                 // SAFETY: both ends are lent to the scope, the target exclusively, so they are live and do
                 // not overlap until the scope is over, when this is done; they have as many bytes.
@@ -86,8 +86,9 @@ impl<'scope> ScopeQueue<'scope> {
         };
         let to = target.end.pointer.cast::<u8>();
         let longest = self
-            .ground
-            .max_fill_pattern(self.line)
+            .queue
+            .group()
+            .max_fill_pattern
             .clamp(1, LONGEST_PATTERN);
         if pattern.len().is_power_of_two() && pattern.len() <= longest {
             let pattern = self.ground.pattern(pattern);
@@ -95,7 +96,7 @@ impl<'scope> ScopeQueue<'scope> {
             return self.ground.enqueue(
                 self.line,
                 plain("fill", bytes),
-                &accesses,
+                accesses.into_iter(),
                 |list, signal| {
                     // SAFETY: the pattern is kept until the scope is over, when this is done.
                     let pattern = unsafe { &*pattern };
@@ -131,7 +132,7 @@ impl<'scope> ScopeQueue<'scope> {
         self.ground.enqueue(
             self.line,
             plain("fill", bytes),
-            &accesses,
+            accesses.into_iter(),
             |list, signal| {
                 // SAFETY: as of a fill, and of a copy: the parts do not overlap, and pieces wait for
                 // those before.
@@ -141,18 +142,19 @@ impl<'scope> ScopeQueue<'scope> {
     }
 
     /// Checks that the queue's device may touch an end.
-    fn check<T>(
+    #[inline]
+    pub(super) fn check<T>(
         &self,
         operation: &'static str,
         what: &'static str,
         end: &End<'_, T>,
     ) -> Result<()> {
-        self.ground.check(self.line, operation, what, end)
+        self.queue.check_reach(operation, what, end)
     }
 }
 
 /// An operation that waits for what uses the same memory only.
-fn plain(name: &str, bytes: usize) -> What<'_> {
+pub(super) fn plain(name: &str, bytes: usize) -> What<'_> {
     What {
         name,
         bytes,

@@ -24,8 +24,9 @@ impl Stamp {
 #[derive(Debug, Default)]
 pub(crate) struct Track {
     written: Cell<Stamp>,
-    /// The last read of each list since the last write.
+    /// The last read of each list since the last write: as many as `readers` says.
     reads: Cell<[Stamp; READERS]>,
+    readers: Cell<usize>,
 }
 
 /// How an operation uses a lent buffer.
@@ -44,18 +45,16 @@ impl Track {
     /// The last write, and the reads since.
     pub(super) fn all(&self) -> impl Iterator<Item = Stamp> {
         core::iter::once(self.written.get())
-            .chain(self.reads.get())
             .filter(|stamp| stamp.is_some())
+            .chain(self.reads())
+    }
+
+    fn reads(&self) -> impl Iterator<Item = Stamp> {
+        self.reads.get().into_iter().take(self.readers.get())
     }
 }
 
 impl Access<'_> {
-    /// Of what needs no order.
-    pub(super) const NONE: Self = Self {
-        track: None,
-        writes: false,
-    };
-
     /// Calls back with the operations that have to be done before this one.
     #[inline]
     pub(super) fn conflicts(&self, mut with: impl FnMut(Stamp)) {
@@ -66,13 +65,10 @@ impl Access<'_> {
         if written.is_some() {
             with(written);
         }
-        let reads = track.reads.get();
+        let readers = track.readers.get();
         // A read waits for reads only where there is no room to note it beside them.
-        if self.writes || reads.iter().all(|read| read.is_some()) {
-            reads
-                .into_iter()
-                .filter(|read| read.is_some())
-                .for_each(with);
+        if readers > 0 && (self.writes || readers == READERS) {
+            track.reads().for_each(with);
         }
     }
 
@@ -84,19 +80,24 @@ impl Access<'_> {
         };
         if self.writes {
             track.written.set(stamp);
-            track.reads.set([Stamp::default(); READERS]);
+            track.readers.set(0);
             return;
         }
         let mut reads = track.reads.get();
-        let slot = reads
-            .iter()
-            .position(|read| !read.is_some() || read.line == stamp.line);
-        match slot {
-            Some(slot) => reads[slot] = stamp,
+        let readers = track.readers.get();
+        match reads[..readers]
+            .iter_mut()
+            .find(|read| read.line == stamp.line)
+        {
+            Some(read) => *read = stamp,
             // It waits for all of them, so it stands for them.
-            None => {
-                reads = [Stamp::default(); READERS];
+            None if readers == READERS => {
                 reads[0] = stamp;
+                track.readers.set(1);
+            }
+            None => {
+                reads[readers] = stamp;
+                track.readers.set(readers + 1);
             }
         }
         track.reads.set(reads);

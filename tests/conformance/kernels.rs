@@ -21,11 +21,6 @@ promises![
     a_constant_pointer_reads_a_buffer,
     a_kernel_takes_sixteen_arguments,
     a_kernel_takes_no_arguments,
-    grids_of_one_to_three_dimensions_have_the_items_asked_for,
-    a_grid_of_prime_length_can_be_padded,
-    a_grid_without_items_launches_nothing,
-    a_required_group_size_is_taken_and_another_refused,
-    a_grid_beyond_the_limits_is_refused,
     too_much_local_memory_is_refused,
     a_rule_sees_the_launch_and_refuses_it,
     a_rule_tells_a_line_of_items_from_other_grids,
@@ -36,14 +31,14 @@ promises![
     modules_kernels_and_queues_drop_in_any_order,
 ];
 
-/// A kernel of [`KERNELS`], which launches of it in this file keep in bounds.
-fn kernel<S: ze_area::Signature>(module: &Module, name: &str) -> Kernel<S> {
-    // SAFETY: the signatures in this file are those of `tests/kernels/kernels.cl`, and every launch
+/// A kernel of [`KERNELS`], which the launches of its callers keep in bounds.
+pub(crate) fn kernel<S: ze_area::Signature>(module: &Module, name: &str) -> Kernel<S> {
+    // SAFETY: the signatures in the callers are those of `tests/kernels/kernels.cl`, and every launch
     // has as many elements as its items use.
     unsafe { module.kernel(name) }.unwrap()
 }
 
-fn ran(subject: &Subject) -> bool {
+pub(crate) fn ran(subject: &Subject) -> bool {
     subject.executes(Work::Other, "results of kernels")
 }
 
@@ -326,141 +321,6 @@ fn a_kernel_takes_no_arguments(subject: &Subject) {
     queue.launch(&nothing, [64], ()).unwrap();
     assert_eq!(nothing.name(), "nothing");
     assert_eq!(nothing.properties().arguments, 0);
-}
-
-/// Launches the kernel that writes where each item is, and checks it.
-fn place(subject: &Subject, queue: &Queue, module: &Module, grid: Grid, seen: [u32; 3]) {
-    let place = kernel::<(Out<[u32; 6]>,)>(module, "place");
-    let items: u32 = seen.iter().product();
-    let host = module.context().host_area();
-    let mut out = host.mmap::<[u32; 6]>(items as usize).unwrap();
-    queue.launch(&place, grid, (&mut out,)).unwrap();
-    if !ran(subject) {
-        return;
-    }
-    let mut written = out.iter();
-    for z in 0..seen[2] {
-        for y in 0..seen[1] {
-            for x in 0..seen[0] {
-                let [at @ .., gx, gy, gz] = written.next().unwrap();
-                assert_eq!(*at, [x, y, z], "{grid}");
-                for (size, group) in seen.into_iter().zip([gx, gy, gz]) {
-                    assert!(*group > 0 && size % group == 0, "{grid} in {gx}x{gy}x{gz}");
-                }
-            }
-        }
-    }
-}
-
-fn grids_of_one_to_three_dimensions_have_the_items_asked_for(subject: &Subject) {
-    let Some((_context, queue, module)) = setup(subject) else {
-        return;
-    };
-    let check = |grid: Grid, seen| place(subject, &queue, &module, grid, seen);
-    check(Grid::from(1), [1, 1, 1]);
-    check(Grid::from(1009), [1009, 1, 1]);
-    check(Grid::from([640]), [640, 1, 1]);
-    check(Grid::from([30, 7]), [30, 7, 1]);
-    check(Grid::from([5, 6, 7]), [5, 6, 7]);
-    check(Grid::from([1, 1, 31]), [1, 1, 31]);
-    check(Grid::from([64, 8]).group_size([16, 2]), [64, 8, 1]);
-    check(Grid::from([8, 8, 8]).group_size([2, 4, 8]), [8, 8, 8]);
-    check(Grid::from([10, 10]).group_size(5), [10, 10, 1]);
-    check(Grid::from([10, 3]).group_size([4, 2]).padded(), [12, 4, 1]);
-}
-
-fn a_grid_of_prime_length_can_be_padded(subject: &Subject) {
-    let Some((context, queue, module)) = setup(subject) else {
-        return;
-    };
-    let iota = kernel::<(Out<u32>, u32)>(&module, "iota");
-    for grid in [
-        Grid::from(1009).group_size(64).padded(),
-        Grid::from(1009).padded(),
-    ] {
-        let mut out = context.host_area().mmap_from_slice(&[9; 1010]).unwrap();
-        queue.launch(&iota, grid, (&mut out, 1009)).unwrap();
-        if ran(subject) {
-            assert!(out[..1009].iter().copied().eq(0..1009));
-            assert_eq!(out[1009], 9);
-        }
-    }
-    let mut out = context.host_area().mmap::<u32>(1009).unwrap();
-    let uneven = Grid::from(1009).group_size(64);
-    let error = queue.launch(&iota, uneven, (&mut out, 1009)).unwrap_err();
-    assert!(matches!(error, Error::BadGrid { .. }), "{error}");
-    let text = error.to_string();
-    for part in ["1009x1x1", "64x1x1", "iota", ".padded()"] {
-        assert!(text.contains(part), "{text}");
-    }
-}
-
-fn a_grid_without_items_launches_nothing(subject: &Subject) {
-    let Some((context, queue, module)) = setup(subject) else {
-        return;
-    };
-    let twice = kernel::<(InOut<u32>,)>(&module, "twice");
-    let mut x = context.host_area().mmap_from_slice(&[21]).unwrap();
-    queue.launch(&twice, 0, (&mut x,)).unwrap();
-    queue.launch(&twice, [1, 0], (&mut x,)).unwrap();
-    queue.launch(&twice, [0, 7, 1], (&mut x,)).unwrap();
-    let mut empty = context.host_area().mmap::<u32>(0).unwrap();
-    queue
-        .launch(&twice, Grid::from(0).padded(), (&mut empty,))
-        .unwrap();
-    if ran(subject) {
-        assert_eq!(x, [21]);
-    }
-}
-
-fn a_required_group_size_is_taken_and_another_refused(subject: &Subject) {
-    let Some((context, queue, module)) = setup(subject) else {
-        return;
-    };
-    let required = kernel::<(Out<u32>,)>(&module, "required");
-    assert_eq!(required.properties().required_group_size, Some([4, 2, 1]));
-    let mut out = context.host_area().mmap::<u32>(32).unwrap();
-    queue.launch(&required, [8, 4], (&mut out,)).unwrap();
-    if ran(subject) {
-        assert_eq!(out, [42; 32]);
-    }
-    let given = Grid::from([8, 4]).group_size([4, 2]);
-    queue.launch(&required, given, (&mut out,)).unwrap();
-    for wrong in [
-        Grid::from([8, 4]).group_size([8]),
-        Grid::from([7, 4]),
-        Grid::from(32),
-    ] {
-        let error = queue.launch(&required, wrong, (&mut out,)).unwrap_err();
-        assert!(matches!(error, Error::BadGrid { .. }), "{error}");
-        assert!(error.to_string().contains("4x2x1"), "{error}");
-    }
-}
-
-fn a_grid_beyond_the_limits_is_refused(subject: &Subject) {
-    let Some((context, queue, module)) = setup(subject) else {
-        return;
-    };
-    let twice = kernel::<(InOut<u32>,)>(&module, "twice");
-    let mut x = context.host_area().mmap_from_slice(&[1; 64]).unwrap();
-    let total = subject.device().compute_limits().max_total_group_size as usize;
-    for grid in [
-        Grid::from(total * 2).group_size(total * 2),
-        Grid::from([total, 2]).group_size([total, 2]),
-        Grid::from(64).group_size(1 << 40),
-        Grid::from(64).group_size(0),
-        Grid::from(usize::MAX).group_size(1),
-        Grid::from(usize::MAX - 2).group_size(64).padded(),
-        Grid::from([1 << 33, 1 << 31]),
-        Grid::from([usize::MAX, usize::MAX, usize::MAX]),
-    ] {
-        let error = queue.launch(&twice, grid, (&mut x,)).unwrap_err();
-        assert!(matches!(error, Error::BadGrid { .. }), "{error}");
-    }
-    queue.launch(&twice, 64, (&mut x,)).unwrap();
-    if ran(subject) {
-        assert_eq!(x, [2; 64]);
-    }
 }
 
 fn too_much_local_memory_is_refused(subject: &Subject) {
