@@ -40,6 +40,7 @@ fn ends(context: &Context, value: u32) -> Ends {
     (vec![value; LEN], area.mmap(LEN).unwrap())
 }
 
+#[expect(clippy::result_large_err, reason = "both ends come back")]
 fn start(queue: &Queue, (source, target): Ends) -> Result<Pending<Ends>, Returned<Ends>> {
     queue.start_copy(source, target)
 }
