@@ -7,9 +7,9 @@ use static_assertions::{
     assert_eq_size, assert_impl_all, assert_not_impl_any, assert_type_eq_all, const_assert,
 };
 use ze_area::{
-    Align, Alignment, Area, AtomicElement, AtomicSlice, Context, ContextBuilder, Device,
+    Align, Alignment, Area, AtomicElement, AtomicSlice, Awaited, Context, ContextBuilder, Device,
     DeviceArea, Driver, Element, Error, FreeError, Host, HostAccess, HostArea, InOut, Kernel,
-    Module, Placement, Queue, RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice,
+    Module, Pending, Placement, Queue, RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice,
     ZeSliceMut,
 };
 
@@ -52,6 +52,12 @@ assert_impl_all!(Module: Send, Sync, Clone, core::fmt::Debug);
 // Whatever it is launched with: the arguments are not in it.
 assert_impl_all!(Kernel<(InOut<f32>, f32)>: Send, Sync, Clone, core::fmt::Debug);
 assert_impl_all!(Kernel<(Local,)>: Send, Sync);
+
+type Ends = (ZeBuffer<f32, Device>, Vec<f32>);
+assert_impl_all!(Pending<Ends>: Send, Sync, Unpin, IntoFuture, core::fmt::Debug);
+assert_impl_all!(Awaited<Ends>: Send, Sync, Unpin, Future, core::fmt::Debug);
+assert_not_impl_any!(Pending<Ends>: Clone, Future);
+assert_not_impl_any!(Pending<(Local,)>: Send, Sync);
 
 assert_impl_all!(Shared: HostAccess);
 assert_impl_all!(Host: HostAccess);
