@@ -26,7 +26,6 @@ const CODES: [ze_result_t; 4] = [
 ];
 
 struct World {
-    context: Context,
     queues: [Queue; 2],
     buffer: ZeBuffer<u32, Device>,
     second: ZeBuffer<u32, Device>,
@@ -43,7 +42,6 @@ impl World {
             buffer: area.mmap(LEN).unwrap(),
             second: area.mmap(LEN).unwrap(),
             host: context.host_area().mmap(LEN).unwrap(),
-            context,
         }
     }
 
