@@ -252,7 +252,10 @@ fn ends_with_operations_pending(config: &'static Config) {
             PENDING.set(start().ok());
             let error = loop {
                 let done = start().and_then(|copy: Copy| match kind {
-                    0 => Ok(drop(copy)),
+                    0 => {
+                        drop(copy);
+                        Ok(())
+                    }
                     1 => Ok(copy.wait().map(drop)?),
                     _ => Ok(pollster::block_on(copy).map(drop)?),
                 });
