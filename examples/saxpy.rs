@@ -19,9 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // SAFETY: these are the kernel's arguments. In a line of items each touches an element of its own,
     // and the rule lets through nothing but a line of no more items than `x` and `y` have elements.
     let saxpy = unsafe {
-        module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |launch| {
-            launch.is_line() && Some(launch.items()) <= launch.len(0).min(launch.len(1))
-        })
+        module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |l| l.is_line_within(&[0, 1]))
     }?;
 
     let a = 2.5;

@@ -50,9 +50,7 @@
 //! let module = context.module(gpu).file("tests/kernels/kernels.spv")?;
 //! // SAFETY: that is its signature, and no launch leaves the buffers, since the rule asks for it.
 //! let saxpy = unsafe {
-//!     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |launch| {
-//!         Some(launch.items()) <= launch.len(0).min(launch.len(1))
-//!     })
+//!     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |l| l.is_line_within(&[0, 1]))
 //! }?;
 //!
 //! let area = context.device_area(gpu);

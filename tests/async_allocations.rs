@@ -165,7 +165,11 @@ impl World {
             let mut x = q.lend_mut(x);
             let mut y = q.lend_mut(y);
             for round in 0..rounds {
-                let q = if both && round % 2 == 1 { &second } else { &**q };
+                let q = if both && round % 2 == 1 {
+                    &second
+                } else {
+                    &**q
+                };
                 q.fill(&mut x, 0x0102_0304)?;
                 q.copy(&x, &mut y)?;
                 if let Some(twice) = &self.twice {

@@ -38,6 +38,16 @@ impl Launch<'_> {
         [y, z] == [1, 1]
     }
 
+    /// Whether there is one dimension only, and each of the `arguments` is a buffer or local memory with
+    /// at least as many elements as there are items.
+    ///
+    /// The rule for kernels in which each item goes by `get_global_id(0)` to one element of its own.
+    #[must_use]
+    pub fn is_line_within(&self, arguments: &[usize]) -> bool {
+        let holds = |&argument: &usize| self.len(argument).is_some_and(|len| self.items() <= len);
+        self.is_line() && arguments.iter().all(holds)
+    }
+
     /// How many items a group has, by dimension.
     #[must_use]
     pub fn group_size(&self) -> [usize; 3] {

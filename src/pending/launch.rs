@@ -30,9 +30,7 @@ impl Queue {
     /// # let module = module?;
     /// // SAFETY: that is its signature, and the rule keeps each item to an element.
     /// let twice = unsafe {
-    ///     module.kernel_where::<(InOut<u32>,)>("twice", |launch| {
-    ///         launch.is_line() && Some(launch.items()) <= launch.len(0)
-    ///     })
+    ///     module.kernel_where::<(InOut<u32>,)>("twice", |l| l.is_line_within(&[0]))
     /// }?;
     /// let x = context.host_area().mmap_from_slice(&[1_u32; 1024])?;
     /// let queue = context.queue(gpu)?;

@@ -46,9 +46,7 @@ impl Queue {
     /// # let module = module?;
     /// // SAFETY: that is its signature, and the rule keeps each item to an element.
     /// let saxpy = unsafe {
-    ///     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |launch| {
-    ///         launch.is_line() && Some(launch.items()) <= launch.len(0).min(launch.len(1))
-    ///     })
+    ///     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |l| l.is_line_within(&[0, 1]))
     /// }?;
     /// let area = context.device_area(gpu);
     /// let x = area.mmap_from_slice(&[1.0_f32; 1024])?;

@@ -339,7 +339,15 @@ impl Ground {
 
     /// Waits until everything that was enqueued in this scope is done. It is, whatever is returned.
     pub(super) fn wait(&self) -> Result<()> {
-        self.settle_all(&mut self.state.borrow_mut())
+        let state = &mut *self.state.borrow_mut();
+        let settled = self.settle_all(state);
+        // What operations use is needed no more.
+        self.last_kept.set(core::ptr::null());
+        state.kept.clear();
+        state.staged.clear();
+        state.patterns.truncate(1);
+        (state.used, state.last_pattern) = (0, (0, 0));
+        settled
     }
 
     fn settle_all(&self, state: &mut State) -> Result<()> {

@@ -36,9 +36,7 @@ impl<'scope> ScopeQueue<'scope> {
     /// # let module = module?;
     /// // SAFETY: that is its signature, and the rule keeps each item to an element.
     /// let twice = unsafe {
-    ///     module.kernel_where::<(InOut<u32>,)>("twice", |launch| {
-    ///         launch.is_line() && Some(launch.items()) <= launch.len(0)
-    ///     })
+    ///     module.kernel_where::<(InOut<u32>,)>("twice", |l| l.is_line_within(&[0]))
     /// }?;
     /// let mut x = context.device_area(gpu).mmap_from_slice(&[1_u32; 1024])?;
     /// let mut output = vec![0; 1024];

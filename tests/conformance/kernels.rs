@@ -392,7 +392,11 @@ fn a_rule_tells_a_line_of_items_from_other_grids(subject: &Subject) {
     let Some((context, queue, module)) = setup(subject) else {
         return;
     };
-    let rule = |launch: &Launch<'_>| launch.is_line() && Some(launch.items()) <= launch.len(0);
+    let rule = |launch: &Launch<'_>| {
+        // What is no buffer holds nothing.
+        assert!(!launch.is_line_within(&[0, 1]));
+        launch.is_line_within(&[0])
+    };
     // SAFETY: the kernel doubles the element of each item, and the rule lets nothing through but a
     // line of no more items than elements.
     let twice = unsafe { module.kernel_where::<(InOut<u32>,)>("twice", rule) }.unwrap();
@@ -404,10 +408,11 @@ fn a_rule_tells_a_line_of_items_from_other_grids(subject: &Subject) {
     if ran(subject) {
         assert_eq!(x, [8; 64]);
     }
-    let others: [Grid; 4] = [
+    let others: [Grid; 5] = [
         [8, 8].into(),
         [1, 2].into(),
         [1, 1, 64].into(),
+        65.into(),
         // One row was asked for; the kernel sees two.
         Grid::from([32, 1]).group_size([32, 2]).padded(),
     ];

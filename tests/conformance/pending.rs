@@ -375,7 +375,7 @@ fn a_launch_that_cannot_start_gives_its_arguments_back(subject: &Subject) {
     let Some((context, queue, module)) = setup(subject) else {
         return;
     };
-    let rule = |launch: &Launch<'_>| Some(launch.items()) <= launch.len(0);
+    let rule = |launch: &Launch<'_>| launch.is_line_within(&[0]);
     // SAFETY: that is its signature, and the rule keeps it in bounds.
     let twice = unsafe { module.kernel_where::<Twice>("twice", rule) }.unwrap();
     let x = context.host_area().mmap_from_slice(&[3_u32; 64]).unwrap();

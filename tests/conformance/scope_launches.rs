@@ -277,7 +277,7 @@ fn a_refused_launch_leaves_the_scope_usable(subject: &Subject) {
     let Some((context, queue, module)) = setup(subject) else {
         return;
     };
-    let rule = |launch: &Launch<'_>| Some(launch.items()) <= launch.len(0);
+    let rule = |launch: &Launch<'_>| launch.is_line_within(&[0]);
     // SAFETY: that is its signature, and the rule keeps it in bounds.
     let twice = unsafe { module.kernel_where::<Twice>("twice", rule) }.unwrap();
     let other = subject.context();
