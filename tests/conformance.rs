@@ -50,6 +50,8 @@ mod process;
 mod queries;
 #[path = "conformance/queues.rs"]
 mod queues;
+#[path = "conformance/raw_queues.rs"]
+mod raw_queues;
 #[path = "conformance/regions.rs"]
 mod regions;
 #[path = "conformance/scopes.rs"]
@@ -60,6 +62,8 @@ mod scopes_limits;
 mod sizes;
 #[path = "conformance/spy.rs"]
 mod spy;
+#[path = "conformance/started_fills.rs"]
+mod started_fills;
 
 use drivers::{Config, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -134,6 +138,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         atomics::PROMISES,
         interop::PROMISES,
         queues::PROMISES,
+        raw_queues::PROMISES,
+        started_fills::PROMISES,
         regions::PROMISES,
         modules::PROMISES,
         kernels::PROMISES,
