@@ -56,6 +56,8 @@ mod process;
 mod queries;
 #[path = "conformance/queues.rs"]
 mod queues;
+#[path = "conformance/raw_queues.rs"]
+mod raw_queues;
 #[path = "conformance/regions.rs"]
 mod regions;
 #[path = "conformance/scope_launches.rs"]
@@ -68,6 +70,8 @@ mod scopes_limits;
 mod sizes;
 #[path = "conformance/spy.rs"]
 mod spy;
+#[path = "conformance/started_fills.rs"]
+mod started_fills;
 
 use drivers::{Config, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -142,6 +146,8 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         atomics::PROMISES,
         interop::PROMISES,
         queues::PROMISES,
+        raw_queues::PROMISES,
+        started_fills::PROMISES,
         regions::PROMISES,
         modules::PROMISES,
         kernels::PROMISES,

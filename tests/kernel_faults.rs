@@ -7,7 +7,10 @@
     reason = "a test that cannot go on fails"
 )]
 
+use core::cell::RefCell;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock};
 use ze_area::cpu::{Config, Instance};
 use ze_area::{
     Atomic, Context, Driver, Error, Grid, Host, InOut, Kernel, Module, Pending, Queue, Result,
@@ -337,4 +340,87 @@ fn a_launch_that_is_refused_makes_no_call() {
     assert!(log.is_empty(), "{log:?}");
     drop(refused);
     finish(world, None);
+}
+
+/// A driver that suggests another group size each time.
+unsafe extern "C" fn fickle(
+    _: sys::ze_kernel_handle_t,
+    _: u32,
+    _: u32,
+    _: u32,
+    x: *mut u32,
+    y: *mut u32,
+    z: *mut u32,
+) -> sys::ze_result_t {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+
+    let group = 8 << (ASKED.fetch_add(1, Ordering::Relaxed) % 2);
+    for (size, to) in [(group, x), (1, y), (1, z)] {
+        // SAFETY: the library gives valid targets.
+        unsafe { to.write(size) };
+    }
+    sys::ZE_RESULT_SUCCESS
+}
+
+thread_local! {
+    static GROUPS: RefCell<Vec<u32>> = const { RefCell::new(Vec::new()) };
+}
+
+unsafe extern "C" fn set_group(
+    kernel: sys::ze_kernel_handle_t,
+    x: u32,
+    y: u32,
+    z: u32,
+) -> sys::ze_result_t {
+    GROUPS.with_borrow_mut(|all| all.push(x));
+    // SAFETY: all is passed on.
+    unsafe { (ze_area::cpu::api().zeKernelSetGroupSize)(kernel, x, y, z) }
+}
+
+#[test]
+fn what_a_rule_has_seen_is_launched_whatever_the_driver_suggests_later() {
+    static TABLE: OnceLock<sys::Api> = OnceLock::new();
+
+    let table = TABLE.get_or_init(|| {
+        let mut api = *ze_area::cpu::api();
+        api.zeKernelSuggestGroupSize = fickle;
+        api.zeKernelSetGroupSize = set_group;
+        api
+    });
+    // SAFETY: the table is that of a driver; any group size may be suggested.
+    let driver = unsafe { Driver::from_api(table, 0) }.unwrap();
+    let context = Context::builder().driver(&driver).build().unwrap();
+    let Ok(module) = build(&context) else {
+        return;
+    };
+    let queue = context.queue(context.first_device().unwrap()).unwrap();
+    let x = context.host_area().mmap_from_slice(&[1_u32; 16]).unwrap();
+    let again = Arc::new(Mutex::new(None::<(Queue, Twice, ZeBuffer<u32, Host>)>));
+    let inside = Arc::clone(&again);
+    let rule = move |launch: &ze_area::Launch<'_>| {
+        // Another grid in between has the first one planned anew.
+        if launch.items() == 64
+            && let Some((queue, twice, x)) = &mut *inside.lock().unwrap()
+        {
+            queue.launch(twice, 16, (x,)).unwrap();
+        }
+        launch.items() != 64 || launch.group_size() == [8, 1, 1]
+    };
+    // SAFETY: that is its signature, and launches here have as many items as elements.
+    let twice: Twice = unsafe { module.kernel_where("twice", rule) }.unwrap();
+    *again.lock().unwrap() = Some((queue.clone(), twice.clone(), x));
+    let mut x = context.host_area().mmap_from_slice(&[1_u32; 64]).unwrap();
+    let mut launched = 0;
+    for _ in 0..6 {
+        GROUPS.take();
+        if queue.launch(&twice, 64, (&mut x,)).is_ok() {
+            launched += 1;
+            assert_eq!(GROUPS.take().pop(), Some(8));
+        }
+        queue
+            .launch(&twice, 32, (&mut x.slice_mut(..32).unwrap(),))
+            .unwrap();
+    }
+    assert!(launched > 0);
+    again.lock().unwrap().take();
 }

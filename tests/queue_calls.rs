@@ -305,3 +305,86 @@ fn a_long_fill_with_a_pattern_of_12_bytes_takes_few_calls() {
     assert_eq!(copies.len(), 1 + 8, "{copies:?}");
     assert!(queue.to_vec(&buffer).unwrap() == vec![[1, 2, 3]; 1 << 20]);
 }
+
+#[test]
+fn a_hint_in_a_scope_names_the_bytes_and_the_advice() {
+    let context = context();
+    let queue = context.queue(context.first_device().unwrap()).unwrap();
+    let area = context.default_device_area().unwrap().shared();
+    let mut buffer = area.mmap::<u32>(1000).unwrap();
+    let at = buffer.device_ptr().addr();
+    HINTS.take();
+    let ((), profile) = queue
+        .profile(|q| {
+            let mut buffer = q.lend_mut(&mut buffer);
+            q.fill(&mut buffer, 1)?;
+            q.prefetch(&buffer)?;
+            q.prefetch(&buffer.slice(3..5)?)?;
+            q.prefetch(&buffer.slice(3..3)?)?;
+            assert_eq!(HINTS.take(), [(at, 4000, None), (at + 12, 8, None)]);
+            for (advice, raw) in Advice::ALL.into_iter().zip(0..) {
+                q.advise(&buffer.slice(1..)?, advice)?;
+                assert_eq!(HINTS.take(), [(at + 4, 3996, Some(raw))]);
+            }
+            q.advise(&buffer.slice(9..9)?, Advice::ALL[0])?;
+            assert!(HINTS.take().is_empty());
+            let (low, mut high) = buffer.split_at_mut(500)?;
+            let (from, to) = (Layout::rows(10), Layout::rows(9));
+            q.copy_region(&low, from, &mut high, to, [7, 3])
+        })
+        .unwrap();
+    let lines: Vec<_> = profile
+        .operations
+        .iter()
+        .map(|operation| (&*operation.name, operation.bytes))
+        .collect();
+    assert_eq!(
+        lines[..3],
+        [("fill", 4000), ("prefetch", 4000), ("prefetch", 8)]
+    );
+    let advised = 3 + Advice::ALL.len();
+    assert!(
+        lines[3..advised]
+            .iter()
+            .all(|line| *line == ("advice", 3996))
+    );
+    assert_eq!(lines[advised..], [("region copy", 84)]);
+    let timed = |operation: &ze_area::Operation| operation.time.is_some();
+    assert!(profile.operations.iter().all(timed), "{profile}");
+}
+
+#[test]
+fn a_region_of_many_rows_of_the_host_has_its_time() {
+    let context = context();
+    let queue = context.queue(context.first_device().unwrap()).unwrap();
+    let mut buffer = context
+        .default_device_area()
+        .unwrap()
+        .mmap::<u32>(100)
+        .unwrap();
+    let host: Vec<u32> = (0..100).collect();
+    let (wide, tight) = (Layout::rows(10), Layout::rows(7));
+    REGIONS.take();
+    COPIES.take();
+    let ((), profile) = queue
+        .profile(|q| {
+            q.copy_region(
+                &q.lend(&host),
+                wide,
+                &mut q.lend_mut(&mut buffer),
+                tight,
+                [7, 3],
+            )
+        })
+        .unwrap();
+    // A row at a time, since the slice has gaps.
+    assert!(REGIONS.take().is_empty());
+    assert_eq!(COPIES.take(), [28; 3]);
+    let [operation] = &profile.operations[..] else {
+        panic!("{profile}");
+    };
+    assert!(operation.time.is_some());
+    let read = queue.to_vec(&buffer.slice(..21).unwrap()).unwrap();
+    assert_eq!(read[..7], host[..7]);
+    assert_eq!(read[14..], host[20..27]);
+}

@@ -101,6 +101,13 @@ fn a_fill_that_is_written_out_is_in_order() {
 }
 
 #[test]
+fn a_fill_that_is_started_and_written_out_is_in_order() {
+    for seed in 0..10 {
+        World::new(seed, Faults::None).started_fills();
+    }
+}
+
+#[test]
 fn patterns_are_kept_until_the_scope_is_over() {
     World::new(7, Faults::None).many_patterns(600);
 }

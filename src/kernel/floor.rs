@@ -226,6 +226,8 @@ impl KernelInner {
             drop(state);
             self.check_rule(rule, &plan, values)?;
             state = lock(&self.state);
+            // What was let through, whatever the driver would suggest after launches in between.
+            state.planned = Some((*grid, plan));
         }
         let State { group, planned } = &mut *state;
         let Some(plan) = self.plan(planned, grid)? else {

@@ -381,9 +381,9 @@ impl Queue {
     /// uses meanwhile, for calls that this library does not make.
     ///
     /// What is appended is not ordered with anything of this library but by
-    /// [`barrier`](Queue::barrier), which waits for it; memory that it uses must be kept until then
-    /// by hand, or freed by [`FreePolicy::Blocking`](crate::FreePolicy::Blocking). Other operations
-    /// of the queue inside `body` would wait for the list forever.
+    /// [`barrier`](Queue::barrier), which waits for it. Until then the queue must be kept by hand, and
+    /// memory that it uses too, or freed by [`FreePolicy::Blocking`](crate::FreePolicy::Blocking).
+    /// Other operations of the queue inside `body` would wait for the list forever.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Lists whose work is done when the call returns.
 
 use crate::context::Context;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::raw::context::ContextInner;
 use crate::raw::event::EventKind;
 use crate::raw::handle::DeviceHandle;
@@ -79,6 +79,12 @@ impl ImmediateList {
     ) -> Result<()> {
         let event = context.events().take(EventKind::Plain)?;
         let appended = append(&mut self.list.lock());
+        if let Err(error @ Error::Exiting { .. }) = appended {
+            // The list was locked when the driver's end had begun: no call was made, and nothing could
+            // be waited for.
+            context.events().put_back(event, EventKind::Plain);
+            return Err(error);
+        }
         match quiesce(&self.list, &event) {
             Ok(settled) => {
                 let idle = settled.is_ok();

@@ -35,7 +35,7 @@ impl<'scope> ScopeQueue<'scope> {
     /// # Errors
     ///
     /// [`Error::BadRegion`](crate::Error::BadRegion); those of [`copy`](ScopeQueue::copy), but for the
-    /// lengths.
+    /// lengths. Where a call of the driver fails, some of the rows may be copied all the same.
     #[doc(alias = "zeCommandListAppendMemoryCopyRegion")]
     pub fn copy_region<S, D>(
         &self,

@@ -1,7 +1,7 @@
 //! How a process ends: whatever its threads do at that time, it ends well.
 
 use crate::drivers::{Config, Subject};
-use crate::{process, promises, scenarios};
+use crate::{process, promises, raw_queues, scenarios};
 use std::cell::RefCell;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -168,14 +168,14 @@ fn a_call_at_the_end_of_the_process_is_an_error(subject: &Subject) {
     again(subject, "calls_when_the_driver_is_gone", "Exiting\n");
 }
 
-type Kept = (Context, DeviceArea, Queue, ZeBuffer<u8, Device>);
+type Kept = (Context, DeviceArea, [Queue; 2], ZeBuffer<u8, Device>);
 
 static LAST: Mutex<Option<Kept>> = Mutex::new(None);
 
 /// Runs after all that the driver has registered, since it was registered before.
 #[cfg(unix)]
 extern "C" fn last() {
-    let Some((context, area, queue, mut buffer)) = LAST.lock().unwrap().take() else {
+    let Some((context, area, [queue, raw], mut buffer)) = LAST.lock().unwrap().take() else {
         std::process::abort();
     };
     let error = area.mmap_uninit::<u8>(64).unwrap_err();
@@ -191,9 +191,13 @@ extern "C" fn last() {
         && context.describe(buffer.device_ptr()).is_err();
     let scope = queue.scope(|q| q.fill(&mut q.lend_mut(&mut buffer), 1));
     let refused = refused && matches!(scope, Err(Error::Exiting { .. }));
+    let copied = raw.fill(&mut buffer, 1).and_then(|()| raw.barrier());
+    let refused = refused && matches!(copied, Err(Error::Exiting { .. }));
+    let waited = queue.barrier().and_then(|()| raw.barrier());
+    let refused = refused && matches!(waited, Err(Error::Exiting { .. }));
     let returned = buffer.free().unwrap_err();
     drop(returned);
-    drop((context, area, queue));
+    drop((context, area, queue, raw));
     if exiting && refused {
         println!("Exiting");
     }
@@ -214,7 +218,10 @@ fn calls_when_the_driver_is_gone(config: &'static Config) {
     queue
         .scope(|q| q.fill(&mut q.lend_mut(&mut buffer), 1))
         .unwrap();
-    *LAST.lock().unwrap() = Some((context, area, queue, buffer));
+    // A queue that waits by events, which are there too.
+    let raw = raw_queues::asynchronous(&context, subject.device());
+    raw.fill(&mut buffer, 1).unwrap();
+    *LAST.lock().unwrap() = Some((context, area, [queue, raw], buffer));
 }
 
 type Copy = Pending<(ZeBuffer<u8, Device>, ZeBuffer<u8, Host>)>;

@@ -4,7 +4,8 @@ use crate::drivers::Subject;
 use crate::kernels::{kernel, ran};
 use crate::modules::setup;
 use crate::promises;
-use ze_area::{Error, Grid, InOut, Module, Out, Queue};
+use std::sync::{Arc, Mutex};
+use ze_area::{Error, Grid, Host, InOut, Kernel, Module, Out, Queue, ZeBuffer};
 
 promises![
     grids_of_one_to_three_dimensions_have_the_items_asked_for,
@@ -12,6 +13,8 @@ promises![
     a_grid_without_items_launches_nothing,
     a_required_group_size_is_taken_and_another_refused,
     a_grid_beyond_the_limits_is_refused,
+    each_launch_of_a_kernel_has_its_own_grid,
+    a_rule_may_launch_the_kernel_that_it_is_asked_for,
 ];
 
 /// Launches the kernel that writes where each item is, and checks it.
@@ -147,4 +150,81 @@ fn a_grid_beyond_the_limits_is_refused(subject: &Subject) {
     if ran(subject) {
         assert_eq!(x, [2; 64]);
     }
+}
+
+fn each_launch_of_a_kernel_has_its_own_grid(subject: &Subject) {
+    let Some((context, queue, module)) = setup(subject) else {
+        return;
+    };
+    let place = kernel::<(Out<[u32; 6]>,)>(&module, "place");
+    let launch = |grid: Grid, items: [u32; 3], group: Option<[u32; 3]>| {
+        let host = context.host_area();
+        let count: u32 = items.iter().product();
+        let mut out = host.mmap_from_slice(&[[u32::MAX; 6]; 512]).unwrap();
+        queue.launch(&place, grid, (&mut out,)).unwrap();
+        if !ran(subject) {
+            return;
+        }
+        let [x, y, z, groups @ ..] = out[count as usize - 1];
+        assert_eq!([x, y, z], items.map(|n| n - 1), "{grid}");
+        assert!(group.is_none_or(|group| group == groups), "{grid}");
+        assert_eq!(out[count as usize], [u32::MAX; 6], "{grid}");
+    };
+    for _ in 0..2 {
+        launch(Grid::from(64).group_size(8), [64, 1, 1], Some([8, 1, 1]));
+        launch(Grid::from(64).group_size(8), [64, 1, 1], Some([8, 1, 1]));
+        launch(Grid::from(64).group_size(4), [64, 1, 1], Some([4, 1, 1]));
+        launch(Grid::from(128).group_size(4), [128, 1, 1], Some([4, 1, 1]));
+        launch(Grid::from([8, 8]), [8, 8, 1], None);
+        // As many items, in other dimensions.
+        launch(Grid::from([4, 16]), [4, 16, 1], None);
+        let uneven = Grid::from(63).group_size(8);
+        let mut out = context.host_area().mmap::<[u32; 6]>(64).unwrap();
+        let error = queue.launch(&place, uneven, (&mut out,)).unwrap_err();
+        assert!(matches!(error, Error::BadGrid { .. }), "{error}");
+        // What was refused is not what is launched next.
+        launch(uneven.padded(), [64, 1, 1], Some([8, 1, 1]));
+        let error = queue.launch(&place, uneven, (&mut out,)).unwrap_err();
+        assert!(matches!(error, Error::BadGrid { .. }), "{error}");
+        queue.launch(&place, 0, (&mut out,)).unwrap();
+        launch(Grid::from(64).group_size(8), [64, 1, 1], Some([8, 1, 1]));
+    }
+}
+
+fn a_rule_may_launch_the_kernel_that_it_is_asked_for(subject: &Subject) {
+    type Again = Mutex<Option<(Queue, Kernel<(InOut<u32>,)>, ZeBuffer<u32, Host>)>>;
+
+    let Some((context, queue, module)) = setup(subject) else {
+        return;
+    };
+    let again: Arc<Again> = Arc::default();
+    let inside = Arc::clone(&again);
+    // SAFETY: that is its signature, and every launch has as many items as elements.
+    let twice = unsafe {
+        module.kernel_where("twice", move |launch| {
+            if launch.items() == 64 {
+                let mut again = inside.lock().unwrap();
+                let Some((queue, twice, x)) = &mut *again else {
+                    return false;
+                };
+                let grid = Grid::from(8).group_size(2);
+                queue.launch(twice, grid, (x,)).unwrap();
+            }
+            true
+        })
+    }
+    .unwrap();
+    let mut x = context.host_area().mmap_from_slice(&[1_u32; 64]).unwrap();
+    let other = context.host_area().mmap_from_slice(&[1_u32; 8]).unwrap();
+    *again.lock().unwrap() = Some((queue.clone(), twice.clone(), other));
+    for _ in 0..3 {
+        queue.launch(&twice, 64, (&mut x,)).unwrap();
+    }
+    let (_, _, other) = again.lock().unwrap().take().unwrap();
+    if ran(subject) {
+        assert_eq!(x, [8; 64]);
+        assert_eq!(other, [8; 8]);
+    }
+    let error = queue.launch(&twice, 64, (&mut x,)).unwrap_err();
+    assert!(matches!(error, Error::LaunchRefused { .. }), "{error}");
 }

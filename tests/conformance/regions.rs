@@ -7,7 +7,7 @@ use bytemuck::Pod;
 use core::fmt::Debug;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use ze_area::{Area, Context, Element, Error, ErrorKind, Layout, Queue, Source, ZeDevice};
+use ze_area::{Area, Context, Element, Error, ErrorKind, Layout, Queue, Result, Source, ZeDevice};
 
 promises![
     regions_of_every_shape_arrive_between_all_memories,
@@ -213,9 +213,92 @@ impl Bench<'_> {
                 }
             }
         }
+        let before = target.clone();
         self.copy(case, &source, &mut target);
-        if self.subject.executes(Work::Other, "copies of regions") {
+        let executes = self.subject.executes(Work::Other, "copies of regions");
+        if executes {
             assert_eq!(target, expected);
+        }
+        let mut target = before.clone();
+        let is_far = |memory| matches!(memory, Memory::FarDevice | Memory::FarSlice);
+        let far = is_far(case.source.memory) || is_far(case.target.memory);
+        let far = far && self.near != self.far;
+        match self.in_scope(case, &source, &mut target) {
+            Err(Error::WrongDevice { .. } | Error::SliceOfBuffer { .. }) if far => {
+                assert_eq!(target, before);
+            }
+            Err(error) => panic!("{error}"),
+            Ok(()) => {
+                // Without elements an end is nobody's.
+                assert!(
+                    !far || expected == before || source.is_empty(),
+                    "not refused"
+                );
+                assert!(!executes || target == expected, "in a scope");
+            }
+        }
+    }
+
+    /// The copy again, in a scope.
+    fn in_scope<T: Pod>(&self, case: &Case, source: &[T], target: &mut [T]) -> Result<()> {
+        let near = self.context.device_area(self.near);
+        let far = self.context.device_area(self.far);
+        let host = self.context.host_area();
+        let ((from, _, _), (to, _, _)) = (case.layout(&case.source), case.layout(&case.target));
+        macro_rules! copy {
+            ($source:expr, $target:expr) => {
+                self.queue.scope(|q| {
+                    let (source, mut target) = (q.lend($source), q.lend_mut($target));
+                    q.copy_region(&source, from, &mut target, to, case.extent())
+                })
+            };
+        }
+        macro_rules! to {
+            ($source:expr, $area:expr) => {{
+                let mut buffer = $area.mmap_from_slice(target)?;
+                copy!($source, &mut buffer)?;
+                self.queue.copy(&buffer, target)
+            }};
+        }
+        macro_rules! from {
+            ($source:expr) => {
+                match case.target.memory {
+                    Memory::Device => to!($source, near),
+                    Memory::Shared => to!($source, near.shared()),
+                    Memory::Host => to!($source, host),
+                    Memory::Vector => copy!($source, &mut *target),
+                    Memory::FarDevice => to!($source, far),
+                    Memory::FarSlice => {
+                        let mut buffer = far.shared().mmap_from_slice(target)?;
+                        copy!($source, &mut buffer[..])?;
+                        target.copy_from_slice(&buffer);
+                        Ok(())
+                    }
+                }
+            };
+        }
+        match case.source.memory {
+            Memory::Device => {
+                let buffer = near.mmap_from_slice(source)?;
+                from!(&buffer)
+            }
+            Memory::Shared => {
+                let buffer = near.shared().mmap_from_slice(source)?;
+                from!(&buffer)
+            }
+            Memory::Host => {
+                let buffer = host.mmap_from_slice(source)?;
+                from!(&buffer)
+            }
+            Memory::Vector => from!(source),
+            Memory::FarDevice => {
+                let buffer = far.mmap_from_slice(source)?;
+                from!(&buffer)
+            }
+            Memory::FarSlice => {
+                let buffer = far.shared().mmap_from_slice(source)?;
+                from!(&buffer[..])
+            }
         }
     }
 }

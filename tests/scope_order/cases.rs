@@ -6,6 +6,22 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use ze_area::{Device, Result, ZeBuffer};
 
 impl World {
+    /// Starts fills that are written out, and waits for the last one first.
+    pub(crate) fn started_fills(&self) {
+        let area = self.area().shared();
+        let pending: Vec<_> = (1..4_u32)
+            .map(|n| {
+                let target = area.mmap::<[u32; 3]>(20_001).unwrap();
+                self.queues[0].start_fill(target, [n, 7, 9]).unwrap()
+            })
+            .collect();
+        for (n, pending) in (1..4_u32).zip(pending).rev() {
+            let filled = pending.wait().unwrap();
+            assert!(filled.iter().all(|element| *element == [n, 7, 9]));
+        }
+        self.finished();
+    }
+
     /// Two queues write one buffer by turns, and depend on each other that many times.
     pub(crate) fn ping_pong(&self, dependencies: usize) {
         let mut buffer = self.area().shared().mmap::<u32>(LEN).unwrap();

@@ -34,6 +34,13 @@ enum Work {
         pattern_bytes: usize,
         bytes: usize,
     },
+    Region {
+        to: usize,
+        from: usize,
+        region: sys::ze_copy_region_t,
+        /// Those of rows and of slices, of the target and of the source.
+        pitches: [[u32; 2]; 2],
+    },
 }
 
 struct Pending {
@@ -100,6 +107,7 @@ pub(crate) fn context(seed: u64, faults: Faults) -> Context {
         api.zeCommandListCreateImmediate = create_list;
         api.zeCommandListDestroy = destroy_list;
         api.zeCommandListAppendMemoryCopy = copy;
+        api.zeCommandListAppendMemoryCopyRegion = copy_region;
         api.zeCommandListAppendMemoryFill = fill;
         api.zeCommandListAppendBarrier = barrier;
         api.zeEventHostSynchronize = synchronize;
@@ -256,6 +264,23 @@ fn run(list: usize, work: &Work) {
             // SAFETY: as the library vouches, until it has waited.
             unsafe { fill(list, at(to), pattern, pattern_bytes, bytes, null, 0, none) }
         }
+        Work::Region {
+            to,
+            from,
+            region,
+            pitches: [[to_row, to_slice], [from_row, from_slice]],
+        } => {
+            let copy = real().zeCommandListAppendMemoryCopyRegion;
+            let (to, from, region) = (at(to), at(from), &raw const region);
+            let none = core::ptr::null_mut();
+            // SAFETY: as the library vouches, until it has waited.
+            unsafe {
+                copy(
+                    list, to, region, to_row, to_slice, from, region, from_row, from_slice, null,
+                    0, none,
+                )
+            }
+        }
     };
     if result != sys::ZE_RESULT_SUCCESS {
         eprintln!("an operation fails when it runs: {:#x}", result.0);
@@ -328,6 +353,40 @@ unsafe extern "C" fn copy(
         to: to.expose_provenance(),
         from: from.expose_provenance(),
         bytes,
+    };
+    append(list, work, signal)
+}
+
+unsafe extern "C" fn copy_region(
+    list: sys::ze_command_list_handle_t,
+    to: *mut c_void,
+    region: *const sys::ze_copy_region_t,
+    to_row: u32,
+    to_slice: u32,
+    from: *const c_void,
+    same: *const sys::ze_copy_region_t,
+    from_row: u32,
+    from_slice: u32,
+    signal: sys::ze_event_handle_t,
+    wait_count: u32,
+    waits: *mut sys::ze_event_handle_t,
+) -> ze_result_t {
+    if !is_modelled(list) {
+        let copy = real().zeCommandListAppendMemoryCopyRegion;
+        // SAFETY: all is passed on.
+        return unsafe {
+            copy(
+                list, to, region, to_row, to_slice, from, same, from_row, from_slice, signal,
+                wait_count, waits,
+            )
+        };
+    }
+    let work = Work::Region {
+        to: to.expose_provenance(),
+        from: from.expose_provenance(),
+        // SAFETY: the library gives a valid region, the same for both ends.
+        region: unsafe { *region },
+        pitches: [[to_row, to_slice], [from_row, from_slice]],
     };
     append(list, work, signal)
 }

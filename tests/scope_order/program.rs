@@ -2,7 +2,7 @@
 
 use crate::model::{self, Faults, Random};
 use ze_area::{
-    Area, Context, DeviceArea, LentMut, Queue, Result, ScopeQueue, Shared, System, ZeBuffer,
+    Area, Context, DeviceArea, Layout, LentMut, Queue, Result, ScopeQueue, Shared, System, ZeBuffer,
 };
 
 /// How many elements a buffer has.
@@ -43,6 +43,14 @@ enum Step {
         buffer: usize,
         up: bool,
     },
+    /// From rows of 4 to rows of 3.
+    Region {
+        queue: usize,
+        from: usize,
+        to: usize,
+        origins: [[usize; 2]; 2],
+        extent: [usize; 2],
+    },
     Fill {
         queue: usize,
         buffer: usize,
@@ -71,7 +79,19 @@ impl Step {
         let start = random.below(LEN - len + 1);
         let buffer = random.below(BUFFERS);
         let value = u32::try_from(random.below(1 << 30)).unwrap();
-        match random.below(24) {
+        match random.below(28) {
+            24.. => {
+                let extent @ [width, height] = [1 + random.below(3), 1 + random.below(3)];
+                let source = [random.below(5 - width), random.below(4 - height)];
+                let target = [random.below(4 - width), random.below(5 - height)];
+                Self::Region {
+                    queue,
+                    from: (buffer + 1 + random.below(BUFFERS - 1)) % BUFFERS,
+                    to: buffer,
+                    origins: [source, target],
+                    extent,
+                }
+            }
             0..11 => Self::Copy {
                 queue,
                 from: (buffer + 1 + random.below(BUFFERS - 1)) % BUFFERS,
@@ -121,6 +141,20 @@ impl Step {
             } => {
                 let part = state[from][start..start + len].to_vec();
                 state[to][at..at + len].copy_from_slice(&part);
+            }
+            Self::Region {
+                from,
+                to,
+                origins: [[from_x, from_y], [to_x, to_y]],
+                extent: [width, height],
+                ..
+            } => {
+                for row in 0..height {
+                    let start = (from_y + row) * 4 + from_x;
+                    let part = state[from][start..start + width].to_vec();
+                    let start = (to_y + row) * 3 + to_x;
+                    state[to][start..start + width].copy_from_slice(&part);
+                }
             }
             Self::CopyConstant { to, start, len, .. } => {
                 state[to][start..start + len].copy_from_slice(&constant[start..start + len]);
@@ -224,6 +258,28 @@ pub(crate) fn check(world: &World, seed: u64, operations: usize) -> Result<(), S
                     let source = lent[from].as_ref().unwrap();
                     let done = copy(&queues[queue], (source, start), (&mut target, at), len);
                     lent[to] = Some(target);
+                    done
+                }
+                Step::Region {
+                    queue,
+                    from,
+                    to,
+                    origins: [source, target],
+                    extent,
+                } => {
+                    let mut lent_target = lent[to].take().unwrap();
+                    let lent_source = lent[from].as_ref().unwrap();
+                    let layouts = (Layout::rows(4).at(source), Layout::rows(3).at(target));
+                    // Again where it failed: a part of it may have been copied.
+                    let done = loop {
+                        let done = either!(lent_source, |x| either!(&mut lent_target, |y| {
+                            queues[queue].copy_region(x, layouts.0, y, layouts.1, extent)
+                        }));
+                        if done.is_ok() || world.faults == Faults::None {
+                            break done;
+                        }
+                    };
+                    lent[to] = Some(lent_target);
                     done
                 }
                 Step::CopyConstant {
