@@ -12,11 +12,14 @@ use core::ffi::{CStr, c_void};
 use core::ptr::null_mut;
 use core::time::Duration;
 use std::io::Write as _;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::time::Instant;
 use ze_area::cpu::{Config, Instance};
 use ze_area::sys::{self, ZE_RESULT_SUCCESS as SUCCESS};
-use ze_area::{AtomicSlice, Context, Driver, HostAccess, Shared, ZeBuffer, ZeDevice};
+use ze_area::{
+    Atomic, AtomicSlice, Context, Driver, HostAccess, InOut, Kernel, Shared, ZeBuffer, ZeDevice,
+};
 
 /// `wait_for(flag, out)`: waits until the flag is set, and then sets `out`.
 /// `count(counter)`: each work-item adds one.
@@ -193,4 +196,130 @@ fn additions_of_threads_and_of_a_kernel_that_runs_all_count() {
     });
     kernel.finish();
     assert_eq!(buffer[0], ITEMS + 2 * EACH);
+}
+
+/// `hold(gate, x)`: waits until the gate is set, and then adds one to `x`.
+const GATES: &[u8] = include_bytes!("kernels/gates.spv");
+
+/// Runs what sets the gate at its end. Where that does not come to its end, sets the gate from outside
+/// and says so.
+fn comes_to_its_end(gate: AtomicSlice<'_, u32, Shared>, run: impl FnOnce()) -> bool {
+    let late = AtomicBool::new(false);
+    let (done, wait) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let late = &late;
+        scope.spawn(move || {
+            if wait.recv_timeout(Duration::from_secs(20)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                late.store(true, Ordering::Relaxed);
+                gate[0].store(1, Ordering::Release);
+            }
+        });
+        run();
+        drop(done);
+    });
+    !late.into_inner()
+}
+
+/// `None` where the machine cannot build kernels, unless `ZE_AREA_REQUIRE` asks for it.
+fn hold(context: &Context) -> Option<Kernel<(Atomic<u32>, InOut<u32>)>> {
+    let device = context.first_device().unwrap();
+    // Says so where it is skipped.
+    Launcher::new(context, device, c"count")?.finish();
+    let module = context.module(device).spirv(GATES).unwrap();
+    // SAFETY: that is its signature, and it is launched with one item here.
+    Some(unsafe { module.kernel("hold") }.unwrap())
+}
+
+#[test]
+fn what_was_enqueued_before_a_kernel_that_waits_for_the_host_can_be_waited_for() {
+    let (context, mut gate) = buffers(2);
+    let Some(hold) = hold(&context) else {
+        return;
+    };
+    let device = context.first_device().unwrap();
+    let (queue, other) = (context.queue(device), context.queue(device));
+    let (queue, other) = (queue.unwrap(), other.unwrap());
+    let area = context.host_area();
+    let [mut x, mut before, mut copy] = [1, 4, 4].map(|len| area.mmap::<u32>(len).unwrap());
+    let gate = gate.as_atomics();
+    let ended = comes_to_its_end(gate, || {
+        let run = queue.scope(|q| {
+            let mut x = q.lend_mut(&mut x);
+            let mut before = q.lend_mut(&mut before);
+            let mut copy = q.lend_mut(&mut copy);
+            q.fill(&mut before, 7)?;
+            q.launch(&hold, 1, (gate, &mut x))?;
+            assert_eq!(before.read()?, [7; 4]);
+            let other = q.on(&other)?;
+            other.copy(&before, &mut copy)?;
+            assert_eq!(copy.read()?, [7; 4]);
+            before.write()?[0] = 8;
+            gate[0].store(1, Ordering::Release);
+            Ok(())
+        });
+        run.unwrap();
+    });
+    assert!(ended, "the host waited for the kernel");
+    assert_eq!((x[0], before[0]), (1, 8));
+}
+
+#[test]
+fn another_list_waits_for_what_was_enqueued_before_a_kernel_that_waits_for_the_host_alone() {
+    let (context, mut gate) = buffers(2);
+    let Some(hold) = hold(&context) else {
+        return;
+    };
+    let device = context.first_device().unwrap();
+    let (queue, other) = (context.queue(device), context.queue(device));
+    let (queue, other) = (queue.unwrap(), other.unwrap());
+    let area = context.host_area();
+    let [mut x, mut before, mut copy] = [1, 4, 4].map(|len| area.mmap::<u32>(len).unwrap());
+    let gate = gate.as_atomics();
+    let ended = comes_to_its_end(gate, || {
+        let run = queue.scope(|q| {
+            let mut x = q.lend_mut(&mut x);
+            let mut before = q.lend_mut(&mut before);
+            let mut copy = q.lend_mut(&mut copy);
+            q.fill(&mut before, 7)?;
+            q.launch(&hold, 1, (gate, &mut x))?;
+            // Not known to the host to be done.
+            q.on(&other)?.copy(&before, &mut copy)?;
+            assert_eq!(copy.read()?, [7; 4]);
+            gate[0].store(1, Ordering::Release);
+            Ok(())
+        });
+        run.unwrap();
+    });
+    assert!(ended, "the other list waited for the kernel");
+}
+
+#[test]
+fn any_number_of_operations_can_be_enqueued_while_a_kernel_waits_for_the_host() {
+    let (context, mut gate) = buffers(2);
+    let Some(hold) = hold(&context) else {
+        return;
+    };
+    let device = context.first_device().unwrap();
+    let [queue, one, two] = [(); 3].map(|()| context.queue(device).unwrap());
+    let area = context.host_area();
+    let [mut x, mut y] = [1, 4].map(|len| area.mmap::<u32>(len).unwrap());
+    let gate = gate.as_atomics();
+    let ended = comes_to_its_end(gate, || {
+        let run = queue.scope(|q| {
+            let mut x = q.lend_mut(&mut x);
+            let mut y = q.lend_mut(&mut y);
+            let (one, two) = (q.on(&one)?, q.on(&two)?);
+            q.launch(&hold, 1, (gate, &mut x))?;
+            // Each waits for the other queue's last.
+            for round in 0..400 {
+                one.fill(&mut y, round)?;
+                two.fill(&mut y, round)?;
+            }
+            gate[0].store(1, Ordering::Release);
+            Ok(())
+        });
+        run.unwrap();
+    });
+    assert!(ended, "enqueuing waited for the kernel");
+    assert_eq!((x[0], y[0]), (1, 399));
 }

@@ -7,10 +7,13 @@
 )]
 
 use core::ffi::c_void;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 use ze_area::sys::{self, Api};
-use ze_area::{Context, Driver, Error, ErrorKind, Host, ZeSlice};
+use ze_area::{
+    Context, Driver, Error, ErrorKind, Host, In, Kernel, Local, Out, Queue, ZeSlice, local,
+};
 
 /// The CPU driver's table with some functions replaced.
 fn lying(lie: impl FnOnce(&mut Api)) -> Result<Driver, Error> {
@@ -261,4 +264,79 @@ fn a_range_that_does_not_have_the_address_in_it_makes_no_view() {
         let error = view.unwrap_err();
         assert!(matches!(error, Error::ForeignMemory { .. }), "{error}");
     }
+}
+
+/// The first time a group of 2 items, later of 64.
+unsafe extern "C" fn suggests_more_each_time(
+    _: sys::ze_kernel_handle_t,
+    _: u32,
+    _: u32,
+    _: u32,
+    x: *mut u32,
+    y: *mut u32,
+    z: *mut u32,
+) -> sys::ze_result_t {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let width = if ASKED.swap(true, Ordering::Relaxed) {
+        64
+    } else {
+        2
+    };
+    for (size, to) in [(width, x), (1, y), (1, z)] {
+        // SAFETY: the library gives room for the three sizes.
+        unsafe { to.write(size) };
+    }
+    sys::ZE_RESULT_SUCCESS
+}
+
+#[test]
+fn the_groups_that_a_rule_has_seen_are_launched_whatever_the_driver_suggests_later() {
+    type Reduce = Kernel<(In<u32>, Out<u32>, Local<u32>)>;
+    static AGAIN: OnceLock<(Context, Queue, Reduce)> = OnceLock::new();
+
+    let driver = lying(|api| api.zeKernelSuggestGroupSize = suggests_more_each_time).unwrap();
+    let context = context(&driver);
+    let gpu = context.first_device().unwrap();
+    let module = context
+        .module(gpu)
+        .spirv(include_bytes!("kernels/kernels.spv"));
+    let module = match module {
+        Err(error) if error.kind() == ErrorKind::NotSupported => {
+            let required = std::env::var("ZE_AREA_REQUIRE").unwrap_or_default();
+            assert!(!required.split(',').any(|word| word == "opencl"), "{error}");
+            // Past the capture of the harness.
+            let _ = writeln!(std::io::stderr(), "skipped: {error}");
+            return;
+        }
+        module => module.unwrap(),
+    };
+    let queue = context.queue(gpu).unwrap();
+    let in_bounds = |launch: &ze_area::Launch<'_>| {
+        static ENTERED: AtomicBool = AtomicBool::new(false);
+        // Another launch of the same kernel, for which the driver is asked for groups again.
+        if !ENTERED.swap(true, Ordering::Relaxed) {
+            let (context, queue, reduce) = AGAIN.get().unwrap();
+            let x = context.host_area().mmap::<u32>(128).unwrap();
+            let mut sums = context.host_area().mmap::<u32>(2).unwrap();
+            queue
+                .launch(reduce, 128, (&x, &mut sums, local(64)))
+                .unwrap();
+        }
+        let group = launch.group_size()[0];
+        Some(launch.items()) <= launch.len(0)
+            && Some(launch.items() / group) <= launch.len(1)
+            && Some(group) <= launch.len(2)
+    };
+    // SAFETY: that is its signature, and the rule keeps it in bounds: an element for each item, a sum for
+    // each group, and local memory for each item of a group.
+    let reduce: Reduce = unsafe { module.kernel_where("reduce", in_bounds) }.unwrap();
+    AGAIN
+        .set((context.clone(), queue.clone(), reduce.clone()))
+        .unwrap();
+    let x = context.host_area().mmap_from_slice(&[1_u32; 64]).unwrap();
+    let mut sums = context.host_area().mmap::<u32>(32).unwrap();
+    queue
+        .launch(&reduce, 64, (&x, &mut sums, local(2)))
+        .unwrap();
+    assert_eq!(sums, [2; 32]);
 }

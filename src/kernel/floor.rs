@@ -218,21 +218,18 @@ impl KernelInner {
         values: &[ArgValue<'_>],
     ) -> Result<Option<Armed<'_>>> {
         let mut state = lock(&self.state);
+        let Some(&plan) = self.plan(&mut state.planned, grid)? else {
+            return Ok(None);
+        };
         if let Some(rule) = &self.rule {
-            let Some(&plan) = self.plan(&mut state.planned, grid)? else {
-                return Ok(None);
-            };
             // Not with the kernel locked: what a rule does is the user's.
             drop(state);
             self.check_rule(rule, &plan, values)?;
+            // What the rule has seen is launched: the driver, asked again after other launches, might
+            // suggest other groups.
             state = lock(&self.state);
-            // What was let through, whatever the driver would suggest after launches in between.
-            state.planned = Some((*grid, plan));
         }
-        let State { group, planned } = &mut *state;
-        let Some(plan) = self.plan(planned, grid)? else {
-            return Ok(None);
-        };
+        let group = &mut state.group;
         if self.takes_local {
             self.check_local(values)?;
         }

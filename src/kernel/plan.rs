@@ -16,6 +16,9 @@ pub(crate) struct Plan {
 /// Dimensions are padded to multiples of this where no group size is given.
 const PADDING: usize = 64;
 
+/// The most items of a group that is looked for here; devices take fewer, whatever drivers say.
+const LARGEST: u32 = 1 << 14;
+
 impl Plan {
     /// Cuts a grid without empty dimensions.
     ///
@@ -130,7 +133,7 @@ fn fits(group: [u32; 3], limits: &ComputeLimits) -> bool {
 
 /// The largest groups that divide the items, as wide as possible.
 fn largest(items: [usize; 3], limits: &ComputeLimits) -> [u32; 3] {
-    let mut left = limits.max_total_group_size.max(1);
+    let mut left = limits.max_total_group_size.clamp(1, LARGEST);
     let mut group = [1; 3];
     for (axis, size) in group.iter_mut().enumerate() {
         let most = left.min(limits.max_group_size[axis]);
@@ -169,6 +172,19 @@ mod tests {
         assert_eq!(plan(1000, [8, 1, 1]).unwrap().groups, [125, 1, 1]);
         let plan = plan([100, 3, 32], [0; 3]).unwrap();
         assert_eq!(plan.group, [100, 1, 2]);
+    }
+
+    #[test]
+    fn absurd_limits_of_a_driver_are_not_searched() {
+        let limits = ComputeLimits {
+            max_total_group_size: u32::MAX,
+            max_group_size: [u32::MAX; 3],
+            max_group_count: [u32::MAX; 3],
+            ..limits()
+        };
+        let grid = Grid::from(1 << 20);
+        let plan = Plan::new(&grid, None, &limits, |_| Ok([0; 3]));
+        assert_eq!(plan.unwrap().unwrap().group, [LARGEST, 1, 1]);
     }
 
     #[test]

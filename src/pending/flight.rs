@@ -20,7 +20,7 @@ pub(super) struct Flight {
     queue: Queue,
     event: ManuallyDrop<Event>,
     /// What the operation uses beside what its `Pending` owns.
-    _kept: Option<Arc<dyn Any + Send + Sync>>,
+    kept: Option<Arc<dyn Any + Send + Sync>>,
     done: AtomicBool,
     state: Mutex<State>,
 }
@@ -46,7 +46,7 @@ impl Flight {
         Self {
             queue: queue.clone(),
             event: ManuallyDrop::new(event),
-            _kept: kept,
+            kept,
             done: AtomicBool::new(false),
             state: Mutex::default(),
         }
@@ -117,7 +117,8 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         if !self.done.load(Ordering::Acquire) {
-            // The process is ending: the driver may still signal the event.
+            // The process is ending: the driver may still signal the event, and use what is kept.
+            mem::forget(self.kept.take());
             return;
         }
         // SAFETY: the event is taken once, here.

@@ -8,9 +8,10 @@ use crate::queue::Queue;
 use crate::raw::event::{Event, EventKind};
 use crate::raw::handle::EventHandle;
 use crate::raw::list::Locked;
-use crate::raw::quiet::{Exiting, halt, quiesce};
+use crate::raw::quiet::{Exiting, halt, quiesce, signalled};
 use core::any::Any;
 use core::cell::{Cell, RefCell};
+use core::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -80,6 +81,11 @@ struct Line {
     end: Option<Event>,
     /// The last mark, and the number of the operation that it comes after.
     mark: Option<(u64, EventHandle)>,
+    /// Whether a kernel that uses atomics is on the list, and may wait for what the host does yet.
+    meets_host: bool,
+    /// The mark before the first of these, and the number of the last operation before it: so that
+    /// those can be waited for without the kernel.
+    gate: Option<(u64, EventHandle)>,
     /// By line, up to which operation of it this one waits for.
     seen: Vec<u64>,
 }
@@ -143,6 +149,8 @@ impl Ground {
             done: 0,
             end: None,
             mark: None,
+            meets_host: false,
+            gate: None,
             seen: Vec::new(),
         });
         Ok((lines.len() - 1, queue))
@@ -179,20 +187,31 @@ impl Ground {
         if own.end.is_none() {
             own.end = Some(self.context.events().take(EventKind::Plain)?);
         }
+        let mut gate = None;
         if what.ordered {
             fence = own.last;
+            if !own.meets_host && own.last > own.done {
+                let event = self.context.events().take(EventKind::Plain)?;
+                gate = Some((own.last, event.handle()));
+                state.marks.push(event);
+            }
         }
         let signal = match &mut state.recorder {
             Some(recorder) => Some(recorder.next(&own.queue, line, what)?),
             None => None,
         };
         let mut list = own.queue.asynchronous()?.lock();
-        let fenced = if foreign && !state.waits.is_empty() {
-            let waiting = list.barrier(None, &state.waits);
-            waiting.and_then(|()| list.after(fence))
-        } else {
-            list.after(fence)
+        let mut fenced = match gate {
+            // First, so that it waits for what is on this list only.
+            Some((_, mark)) => list.barrier(Some(mark), &[]),
+            None => Ok(()),
         };
+        if foreign && !state.waits.is_empty() && fenced.is_ok() {
+            fenced = list.barrier(None, &state.waits);
+        }
+        if fenced.is_ok() {
+            fenced = list.after(fence);
+        }
         if let Err(error) = fenced {
             // Nothing was appended that uses the memory: what used it last is what did before.
             let position = list.position();
@@ -203,6 +222,8 @@ impl Ground {
         let appended = append(&mut list, signal);
         let position = list.position();
         drop(list);
+        own.gate = gate.or(own.gate);
+        own.meets_host |= what.ordered;
         own.reach(position, appended.as_ref().err());
         if foreign {
             for (other, position) in state.news.drain(..) {
@@ -230,7 +251,8 @@ impl Ground {
     ) -> Result<()> {
         state.waits.clear();
         state.news.clear();
-        if state.marks.len() >= MOST_MARKS {
+        // What waits for the host is not waited for: the host is here.
+        if state.marks.len() >= MOST_MARKS && !state.lines.iter().any(|line| line.meets_host) {
             self.settle_all(state)?;
         }
         state.needs.clear();
@@ -247,8 +269,8 @@ impl Ground {
             if other == line || stamp.position <= theirs.done.max(seen) {
                 continue;
             }
-            let (position, event) = match theirs.mark {
-                Some(mark) if mark.0 >= stamp.position => mark,
+            let (position, event) = match (theirs.gate, theirs.mark) {
+                (Some(mark), _) | (_, Some(mark)) if mark.0 >= stamp.position => mark,
                 _ => {
                     let event = self.context.events().take(EventKind::Plain)?;
                     let handle = event.handle();
@@ -327,26 +349,45 @@ impl Ground {
     /// Waits until the operation of that stamp is done.
     pub(super) fn wait_for(&self, stamp: Stamp) -> Result<()> {
         let state = &mut *self.state.borrow_mut();
-        match state.lines.get_mut(stamp.line as usize) {
-            Some(line) if stamp.position > line.done => {
-                let settled = self.settle(line);
-                state.doubtful |= settled.is_err();
-                settled
-            }
-            _ => Ok(()),
+        let Some(line) = state.lines.get_mut(stamp.line as usize) else {
+            return Ok(());
+        };
+        if stamp.position <= line.done {
+            return Ok(());
         }
+        let before = line.gate.filter(|gate| stamp.position <= gate.0);
+        let gate = before.and_then(|(position, handle)| {
+            let mark = state.marks.iter().find(|mark| mark.handle() == handle)?;
+            Some((position, mark))
+        });
+        let waited = match gate {
+            Some((position, mark)) => match signalled(mark) {
+                Ok(waited) => {
+                    line.done = position;
+                    waited
+                }
+                Err(Exiting) => halt(),
+            },
+            None => self.settle(line),
+        };
+        state.doubtful |= waited.is_err();
+        waited
     }
 
     /// Waits until everything that was enqueued in this scope is done. It is, whatever is returned.
     pub(super) fn wait(&self) -> Result<()> {
-        let state = &mut *self.state.borrow_mut();
-        let settled = self.settle_all(state);
-        // What operations use is needed no more.
-        self.last_kept.set(core::ptr::null());
-        state.kept.clear();
+        let mut state = self.state.borrow_mut();
+        let settled = self.settle_all(&mut state);
+        // Nothing uses it any more.
         state.staged.clear();
         state.patterns.truncate(1);
-        (state.used, state.last_pattern) = (0, (0, 0));
+        state.used = 0;
+        state.last_pattern = (0, 0);
+        self.last_kept.set(core::ptr::null());
+        let kept = mem::take(&mut state.kept);
+        drop(state);
+        // Not with the state borrowed: what is dropped with a kernel, its rule, is the user's.
+        drop(kept);
         settled
     }
 
@@ -355,6 +396,7 @@ impl Ground {
         for line in &mut state.lines {
             let settled = self.settle(line);
             line.mark = None;
+            line.gate = None;
             first = first.and(settled);
         }
         state.doubtful |= first.is_err();
@@ -384,6 +426,7 @@ impl Ground {
         match quiesce(list, end) {
             Ok(settled) => {
                 line.done = line.last;
+                line.meets_host = false;
                 if let Some(end) = line.end.take() {
                     let idle = settled.is_ok();
                     self.context.events().take_back(end, EventKind::Plain, idle);

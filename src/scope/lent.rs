@@ -396,6 +396,9 @@ impl<'scope, T, P: LentPlace> LentMut<'scope, T, P> {
 
     /// Waits for what was enqueued to write it, and gives the elements to the host.
     ///
+    /// Other operations of the queue may be waited for as well, but none that comes after a kernel
+    /// which uses atomics and may itself wait for the host.
+    ///
     /// Operations that read it may go on, and be enqueued, meanwhile.
     ///
     /// # Errors
