@@ -283,7 +283,7 @@ fn an_operation_on_a_raw_list_waits_for_what_was_there_before(subject: &Subject)
         let mut copy = || {
             queue
                 .copy_region(&y, rows, &mut x, Layout::rows(9), [3, 4])
-                .unwrap()
+                .unwrap();
         };
         hold(&mut copy);
         assert_eq!((x[2], x[9], x[27 + 2]), (5, 5, 5));
