@@ -38,6 +38,28 @@ pub struct Scope<'scope, 'env: 'scope> {
 ///
 /// Cheap to clone. Operations on different lent buffers may run at once; those on the same follow
 /// each other as they are written down.
+///
+/// A function that takes lent handles names the scope's lifetime, the same in all of them:
+///
+/// ```
+/// use ze_area::{LentMut, LentSource, LentTarget, Placement, Result, ScopeQueue};
+///
+/// fn clear<'scope, P: Placement>(
+///     q: &ScopeQueue<'scope>,
+///     x: &mut LentMut<'scope, f32, P>,
+/// ) -> Result<()> {
+///     q.fill(x, 0.0)
+/// }
+///
+/// // Whatever was lent, and parts of it.
+/// fn send<'scope, S, D>(q: &ScopeQueue<'scope>, source: &S, target: &mut D) -> Result<()>
+/// where
+///     S: LentSource<'scope, Element = f32>,
+///     D: LentTarget<'scope, Element = f32>,
+/// {
+///     q.copy(source, target)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ScopeQueue<'scope> {
     ground: &'scope Ground,
