@@ -48,7 +48,7 @@
 //! # let module = context.module(gpu).file("tests/kernels/kernels.spv");
 //! # if matches!(&module, Err(error) if error.to_string().contains("install-opencl-cpu")) { return Ok(()); }
 //! let module = context.module(gpu).file("tests/kernels/kernels.spv")?;
-//! // SAFETY: that is its signature, and no launch leaves the buffers, since the rule asks for it.
+//! // SAFETY: that is its signature; each item touches its own element of x and y, which the rule sees to.
 //! let saxpy = unsafe {
 //!     module.kernel_where::<(In<f32>, InOut<f32>, f32)>("saxpy", |l| l.is_line_within(&[0, 1]))
 //! }?;

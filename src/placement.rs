@@ -23,7 +23,8 @@ mod sealed {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no placement of memory",
     label = "not `Device`, `Shared` or `Host`",
-    note = "the placements are the marker types `ze_area::{{Device, Shared, Host}}`; `ZeDevice` is the handle of a device"
+    note = "the placements are the marker types `ze_area::{{Device, Shared, Host}}`; `ZeDevice` is the handle of a device",
+    note = "`System` is a slice or `Vec` of the host, which no driver allocated: kernels and fills take buffers, `q.copy` takes it to one"
 )]
 pub trait Placement: sealed::Sealed + fmt::Debug + Send + Sync + Unpin + 'static {
     /// The placement as a value.

@@ -100,6 +100,11 @@ impl<T: AtomicElement> Layout<T> {
 /// [`is_concurrent_on`](AtomicSlice::is_concurrent_on) says. Then the orderings mean what they mean
 /// between threads. Many GPUs do not have them.
 ///
+/// The compiler of the CPU driver has no atomic operations on generic pointers, which those of OpenCL C
+/// 2.0 are: `atomic_load_explicit` ends in `Error::BuildFailed` with «Symbols not found: `atomic_xchg…PU3AS4…`».
+/// Use those of OpenCL C 1.2 on `global volatile uint *` (`atomic_or(p, 0)` loads, `atomic_xchg` stores),
+/// or compile as OpenCL C 3.0 without `__opencl_c_generic_address_space`.
+///
 /// Where the device has no concurrent atomics, host and kernel still may take turns: the kernel sees
 /// what the host stored before the launch, and the host what the kernel stored once it is complete.
 /// What either does meanwhile may be lost to the other. A kernel that writes elements without

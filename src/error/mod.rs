@@ -422,9 +422,10 @@ pub enum Error {
     },
     /// The rule of a kernel refuses a launch.
     #[error(
-        "the rule of the kernel {kernel} refuses to launch {}x{}x{} items on {}: give it fewer \
-         items or longer buffers",
-        items[0], items[1], items[2],
+        "the rule of the kernel {kernel} refuses to launch {}x{}x{} items in groups of \
+         {}x{}x{} on {} (values are not shown): give it items, groups, lengths and values that the \
+         rule in `kernel_where` allows",
+        items[0], items[1], items[2], group[0], group[1], group[2],
         listed(lens.iter().enumerate().filter_map(|(index, len)| {
             len.map(|len| format!("argument {index} of {len} elements"))
         }))
@@ -434,6 +435,8 @@ pub enum Error {
         kernel: Box<str>,
         /// How many items it would have had, by dimension.
         items: Box<[usize; 3]>,
+        /// How many items a group would have had, by dimension.
+        group: Box<[usize; 3]>,
         /// The number of elements of each argument that has elements.
         lens: Box<[Option<usize>]>,
     },

@@ -3,16 +3,17 @@
 use super::Error;
 use core::fmt;
 
-/// An error of a call that takes a buffer by value, with the buffer, unchanged.
+/// An error of a call that takes something by value, with what it took, unchanged: a buffer, both ends
+/// of a copy, the arguments of a launch.
 ///
-/// `?` turns it into a plain [`Error`] and drops the buffer, which frees it.
+/// `?` turns it into a plain [`Error`] and drops what was given, which frees it.
 #[derive(thiserror::Error)]
 #[error("{error}")]
 pub struct Returned<B> {
     /// What went wrong.
     #[source]
     pub error: Error,
-    /// The buffer that was given.
+    /// What was given: a buffer, or a tuple of ends or arguments.
     pub buffer: B,
 }
 

@@ -68,8 +68,8 @@ pub(crate) mod sealed {
     message = "`{Self}` is no argument for the parameter `{P}` of a kernel",
     label = "not an argument for `{P}`",
     note = "`In<T>` takes `&ZeBuffer<T, _>` or a view of one, `Out<T>` and `InOut<T>` take `&mut ZeBuffer<T, _>` or `&mut ZeSliceMut<T, _>`, with the same `T`",
+    note = "in a scope they take the handle of what was lent: `let (x, mut y) = (q.lend(&x), q.lend_mut(&mut y));`, then `&x` and `&mut y`; `start_launch` takes buffers by value",
     note = "`Local<T>` takes `local::<T>(len)`, `Nullable<X>` an `Option` of what `X` takes, and a parameter by value a value of exactly its type",
-    note = "in a scope lend the buffer first, `let mut x = q.lend_mut(&mut buffer);`, and give `&x` or `&mut x`; a launch that is started takes buffers by value",
     note = "slices and `Vec`s of the host are no arguments: copy them to a buffer first, `area.mmap_from_slice(&data)?`"
 )]
 pub trait Arg<M, P>: RawArg<M, P> {}

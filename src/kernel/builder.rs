@@ -110,6 +110,17 @@ impl ModuleBuilder {
 
     /// Makes the module from a file of SPIR-V.
     ///
+    /// OpenCL C is compiled to SPIR-V with clang and llvm-spirv (Debian: `clang-14`, `llvm-spirv-14`):
+    ///
+    /// ```text
+    /// clang-14 -cc1 -triple spir64 -O2 -disable-llvm-passes -finclude-default-header \
+    ///     -cl-std=CL2.0 -emit-llvm-bc kernels.cl -o kernels.bc
+    /// llvm-spirv-14 --spirv-max-version=1.2 kernels.bc -o kernels.spv
+    /// ```
+    ///
+    /// A path that is not absolute counts from the directory that the program is run in; to have the
+    /// module inside of the program give `include_bytes!` to [`spirv`](Self::spirv).
+    ///
     /// # Errors
     ///
     /// [`Error::ModuleFile`], and those of [`spirv`](Self::spirv).

@@ -203,7 +203,8 @@ impl KernelInner {
         }
         Err(Error::LaunchRefused {
             kernel: self.name.clone(),
-            items: Box::new(plan.items),
+            items: Box::new(launch.global_size()),
+            group: Box::new(launch.group_size()),
             lens: (0..values.len()).map(|i| launch.len(i)).collect(),
         })
     }

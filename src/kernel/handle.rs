@@ -11,7 +11,8 @@ use std::sync::Arc;
 ///
 /// Made by [`Module::kernel`](crate::Module::kernel), launched by
 /// [`Queue::launch`](crate::Queue::launch). Cheap to clone; the clones are the same kernel, and
-/// threads may launch it at once.
+/// threads may share it; launches of one kernel that wait follow each other, see
+/// [`Queue::launch`](crate::Queue::launch).
 #[doc = include_str!("example.md")]
 #[doc(alias = "ze_kernel_handle_t")]
 pub struct Kernel<S> {

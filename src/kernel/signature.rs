@@ -88,7 +88,8 @@ macro_rules! marker {
 marker!(
     /// A pointer to elements that the kernel reads: `global const T *`, `constant T *`.
     ///
-    /// Takes shared references: `&ZeBuffer<T, P>`, `&ZeSlice<T, P>`, `&ZeSliceMut<T, P>`.
+    /// Takes shared references: `&ZeBuffer<T, P>`, `&ZeSlice<T, P>`, `&ZeSliceMut<T, P>`;
+    /// in a scope `&lent`; in `start_launch` a `ZeBuffer<T, P>` or an `Arc` of one.
     In[Element]: Kind::Read
 );
 marker!(
@@ -101,11 +102,19 @@ marker!(
 marker!(
     /// A pointer to elements that the kernel reads and writes: `global T *`.
     ///
-    /// Takes `&mut ZeBuffer<T, P>` and `&mut ZeSliceMut<T, P>`.
+    /// Takes `&mut ZeBuffer<T, P>` and `&mut ZeSliceMut<T, P>`; in a scope `&mut lent`; in `start_launch`
+    /// a `ZeBuffer<T, P>`.
     InOut[Element]: Kind::Write
 );
 marker!(
     /// A pointer to numbers that the kernel and others change at once, by atomic operations.
+    ///
+    /// Takes the view that `buffer.as_atomics()` gives of a Host or Shared buffer, in plain launches and
+    /// in scopes: there host and kernel may use it at once, see [`AtomicSlice`](crate::AtomicSlice).
+    ///
+    /// On the CPU driver kernels have to use the atomic operations of OpenCL C 1.2 (`atomic_or`,
+    /// `atomic_xchg`): its OpenCL runtime does not link those of OpenCL C 2.0 (`atomic_load_explicit`)
+    /// as clang and llvm-spirv 14 write them.
     Atomic[Counter]: Kind::Write
 );
 marker!(

@@ -32,10 +32,12 @@ use level_zero_sys as sys;
 use sealed::{End, RawSource, RawTarget};
 use std::sync::{Arc, OnceLock};
 
-/// An in-order queue on a device. What it does is complete when the call returns.
+/// A queue on a device. What it does is complete when the call returns, but for [scopes](Queue::scope)
+/// and operations that are [started](Queue::start_copy), which say when they are.
 ///
-/// Underneath is a synchronous immediate command list, in the device's first queue group that
-/// computes unless [`Context::queue_builder`] says otherwise. Cheap to clone; the clones are the
+/// Underneath are immediate command lists, a synchronous one and, when first needed, an asynchronous
+/// one, in the device's first queue group that computes unless [`Context::queue_builder`] says
+/// otherwise. Cheap to clone; the clones are the
 /// same queue, and threads may share it.
 ///
 /// ```

@@ -204,7 +204,7 @@ macro_rules! lend_host {
 lend_host!([][T], [] Vec<T>, [const N: usize] [T; N],);
 
 /// Makes the lifetime of a scope stand for that scope alone.
-type Brand<'scope> = PhantomData<fn(&'scope ()) -> &'scope ()>;
+pub(super) type Brand<'scope> = PhantomData<fn(&'scope ()) -> &'scope ()>;
 
 /// What was lent to a scope to be read, by [`Scope::lend`](super::Scope::lend).
 ///
@@ -239,12 +239,12 @@ pub struct LentMut<'scope, T, P> {
 /// A part of what was lent to be written to, to be read: [`LentMut::slice`].
 // Invariants: as of `LentMut`, whose handle is borrowed for `'a`.
 pub struct LentSlice<'a, 'scope, T, P> {
-    pointer: NonNull<T>,
-    len: usize,
-    home: Option<&'scope Home>,
-    track: &'a Track,
-    marker: PhantomData<(&'scope [T], P)>,
-    brand: Brand<'scope>,
+    pub(super) pointer: NonNull<T>,
+    pub(super) len: usize,
+    pub(super) home: Option<&'scope Home>,
+    pub(super) track: &'a Track,
+    pub(super) marker: PhantomData<(&'scope [T], P)>,
+    pub(super) brand: Brand<'scope>,
 }
 
 /// A part of what was lent to be written to: [`LentMut::slice_mut`].
@@ -253,12 +253,12 @@ pub struct LentSlice<'a, 'scope, T, P> {
 // Invariants: as of `LentMut`, whose handle is borrowed exclusively for `'a`, but for other parts, which
 // do not overlap this one.
 pub struct LentSliceMut<'a, 'scope, T, P> {
-    pointer: NonNull<T>,
-    len: usize,
-    home: Option<&'scope Home>,
-    track: &'a Track,
-    marker: PhantomData<(&'scope mut [T], P)>,
-    brand: Brand<'scope>,
+    pub(super) pointer: NonNull<T>,
+    pub(super) len: usize,
+    pub(super) home: Option<&'scope Home>,
+    pub(super) track: &'a Track,
+    pub(super) marker: PhantomData<(&'scope mut [T], P)>,
+    pub(super) brand: Brand<'scope>,
 }
 
 impl<T, P> Clone for Lent<'_, T, P> {

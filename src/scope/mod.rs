@@ -4,6 +4,7 @@ mod ground;
 mod launch;
 pub(crate) mod lent;
 mod operations;
+mod parts;
 mod profile;
 mod region;
 pub(crate) mod track;
@@ -38,6 +39,28 @@ pub struct Scope<'scope, 'env: 'scope> {
 ///
 /// Cheap to clone. Operations on different lent buffers may run at once; those on the same follow
 /// each other as they are written down.
+///
+/// A function that takes lent handles names the scope's lifetime, the same in all of them:
+///
+/// ```
+/// use ze_area::{LentMut, LentSource, LentTarget, Placement, Result, ScopeQueue};
+///
+/// fn clear<'scope, P: Placement>(
+///     q: &ScopeQueue<'scope>,
+///     x: &mut LentMut<'scope, f32, P>,
+/// ) -> Result<()> {
+///     q.fill(x, 0.0)
+/// }
+///
+/// // Whatever was lent, and parts of it.
+/// fn send<'scope, S, D>(q: &ScopeQueue<'scope>, source: &S, target: &mut D) -> Result<()>
+/// where
+///     S: LentSource<'scope, Element = f32>,
+///     D: LentTarget<'scope, Element = f32>,
+/// {
+///     q.copy(source, target)
+/// }
+/// ```
 #[derive(Clone)]
 pub struct ScopeQueue<'scope> {
     ground: &'scope Ground,
@@ -177,7 +200,7 @@ impl Drop for End<'_> {
 impl<'scope, 'env> Scope<'scope, 'env> {
     /// Borrows a buffer, a view or a slice of the host until the scope is over, to be read.
     ///
-    /// The host may read it meanwhile.
+    /// The host may read it meanwhile. The handle cannot leave the closure.
     #[must_use]
     pub fn lend<L: Lend<'env>>(&'scope self, what: L) -> Lent<'scope, L::Element, L::Place> {
         Lent::new(what)
