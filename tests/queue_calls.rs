@@ -388,3 +388,44 @@ fn a_region_of_many_rows_of_the_host_has_its_time() {
     assert_eq!(read[..7], host[..7]);
     assert_eq!(read[14..], host[20..27]);
 }
+
+thread_local! {
+    static TIMEOUTS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Is ready at the third call.
+unsafe extern "C" fn synchronize(event: sys::ze_event_handle_t, timeout: u64) -> sys::ze_result_t {
+    let calls = TIMEOUTS.with_borrow_mut(|all| {
+        all.push(timeout);
+        all.len()
+    });
+    if calls < 3 {
+        return sys::ZE_RESULT_NOT_READY;
+    }
+    // SAFETY: all is passed on.
+    unsafe { (ze_area::cpu::api().zeEventHostSynchronize)(event, u64::MAX) }
+}
+
+#[test]
+fn a_wait_leaves_the_driver_now_and_then_and_goes_on() {
+    let mut api = *ze_area::cpu::api();
+    api.zeEventHostSynchronize = synchronize;
+    let api: &'static Api = Box::leak(Box::new(api));
+    // SAFETY: the table is the CPU driver's, but for a wait that takes several calls.
+    let driver = unsafe { Driver::from_api(api, 0) }.unwrap();
+    let context = Context::builder().driver(&driver).build().unwrap();
+    let queue = context.queue(context.first_device().unwrap()).unwrap();
+    let (_, copied) = queue
+        .start_copy(vec![7_u32; 9], vec![0; 9])
+        .unwrap()
+        .wait()
+        .unwrap();
+    assert_eq!(copied, [7; 9]);
+    TIMEOUTS.with_borrow(|all| {
+        assert_eq!(all.len(), 3);
+        assert!(
+            all.iter().all(|&timeout| timeout < 1_000_000_000),
+            "{all:?}"
+        );
+    });
+}

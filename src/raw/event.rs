@@ -7,9 +7,21 @@ use crate::raw::handle::{EventHandle, EventPoolHandle, Handle};
 use crate::raw::lock::lock;
 use level_zero_sys as sys;
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// How many events a pool of the driver is made for.
 const POOL: u32 = 64;
+
+/// How long one call waits, in nanoseconds.
+const SLICE: u64 = 50_000_000;
+
+/// How long one call that is not enough takes at least.
+const PAUSE: Duration = Duration::from_millis(1);
+
+fn is_not_ready(error: &Error) -> bool {
+    matches!(error, Error::Call { code, .. } if code.as_raw() == sys::ZE_RESULT_NOT_READY.0)
+}
 
 /// A pool of the driver, destroyed after the last of its events.
 #[derive(Debug)]
@@ -199,11 +211,24 @@ impl Event {
     }
 
     /// Waits on the host until the event is signalled.
+    ///
+    /// The driver is left again and again: a thread that waits in it for long would keep the end of
+    /// the process from beginning, or be overtaken by it.
     pub(crate) fn wait(&self) -> Result<()> {
-        self.call("zeEventHostSynchronize", |api| {
-            // SAFETY: the event is live.
-            unsafe { (api.zeEventHostSynchronize)(self.handle.as_raw(), u64::MAX) }
-        })
+        loop {
+            let begin = Instant::now();
+            let waited = self.call("zeEventHostSynchronize", |api| {
+                // SAFETY: the event is live.
+                unsafe { (api.zeEventHostSynchronize)(self.handle.as_raw(), SLICE) }
+            });
+            match waited {
+                Err(error) if is_not_ready(&error) => {
+                    // A driver that does not take its time is not asked without end.
+                    thread::sleep(PAUSE.saturating_sub(begin.elapsed()));
+                }
+                waited => return waited,
+            }
+        }
     }
 
     /// Whether the event is signalled.
