@@ -80,9 +80,10 @@ impl Turn {
             *lock(&self.0) = None;
             if let Some(waker) = waker {
                 // One that panics must not keep other tasks from being woken.
-                let woken = catch_unwind(AssertUnwindSafe(|| waker.wake()));
-                // The drop of what was thrown might throw again.
-                mem::forget(woken);
+                if let Err(thrown) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                    // The drop of what was thrown might throw again.
+                    mem::forget(catch_unwind(AssertUnwindSafe(|| drop(thrown))));
+                }
             }
         }
     }
