@@ -8,7 +8,7 @@
 
 use core::cell::RefCell;
 use core::ffi::c_void;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use ze_area::sys::{self, Api};
 use ze_area::{Advice, Context, Driver, Layout, Priority, QueueMode};
 
@@ -408,9 +408,11 @@ unsafe extern "C" fn synchronize(event: sys::ze_event_handle_t, timeout: u64) ->
 
 #[test]
 fn a_wait_leaves_the_driver_now_and_then_and_goes_on() {
-    let mut api = *ze_area::cpu::api();
-    api.zeEventHostSynchronize = synchronize;
-    let api: &'static Api = Box::leak(Box::new(api));
+    static TABLE: OnceLock<Api> = OnceLock::new();
+    let api = TABLE.get_or_init(|| Api {
+        zeEventHostSynchronize: synchronize,
+        ..*ze_area::cpu::api()
+    });
     // SAFETY: the table is the CPU driver's, but for a wait that takes several calls.
     let driver = unsafe { Driver::from_api(api, 0) }.unwrap();
     let context = Context::builder().driver(&driver).build().unwrap();
