@@ -1,5 +1,6 @@
-//! The kinds of errors.
+//! The kinds of errors, and which error is of which.
 
+use super::{Error, ResultCode};
 use core::fmt;
 
 /// The kinds of [`Error`](crate::Error): those of AML's `area_ze`, with its names beside them.
@@ -33,5 +34,83 @@ impl fmt::Display for ErrorKind {
             Self::Busy => "busy",
             Self::PermissionDenied => "permission denied",
         })
+    }
+}
+
+impl Error {
+    /// The kind of error, as Argonne's AML sorts them.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Call { code, .. } | Self::BuildFailed { code, .. } => code.kind(),
+            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::NoDriver { .. }
+            | Self::NoSuchDriver { .. }
+            | Self::Load(_)
+            | Self::CpuDriver(_)
+            | Self::ModuleFile { .. }
+            | Self::Exiting { .. }
+            | Self::DriverFault { .. } => ErrorKind::Failure,
+            Self::TooLarge { .. }
+            | Self::UnsupportedSize { .. }
+            | Self::FreePolicyUnsupported { .. }
+            | Self::TooMuchLocalMemory { .. }
+            | Self::NoCompute { .. }
+            | Self::MissingCall { .. }
+            | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
+            Self::BadSetting { .. }
+            | Self::SizeOverflow { .. }
+            | Self::BadAlignment { .. }
+            | Self::BadOrdinal { .. }
+            | Self::NoDevice { .. }
+            | Self::DeviceNotInContext { .. }
+            | Self::WrongContext { .. }
+            | Self::SliceOfBuffer { .. }
+            | Self::WrongDevice { .. }
+            | Self::LengthMismatch { .. }
+            | Self::OutOfBounds { .. }
+            | Self::BadRegion { .. }
+            | Self::BadQueueGroup { .. }
+            | Self::BadQueueIndex { .. }
+            | Self::InvalidSpirv { .. }
+            | Self::BadOptions { .. }
+            | Self::BadConstant { .. }
+            | Self::NoKernel { .. }
+            | Self::SignatureMismatch { .. }
+            | Self::LaunchRefused { .. }
+            | Self::BadGrid { .. }
+            | Self::Cast { .. }
+            | Self::NullHandle { .. }
+            | Self::ForeignMemory { .. } => ErrorKind::InvalidArgument,
+        }
+    }
+
+    /// The C call that failed, where one did.
+    #[must_use]
+    pub fn call(&self) -> Option<&'static str> {
+        match self {
+            Self::Call { call, .. }
+            | Self::OutOfMemory { call, .. }
+            | Self::UnsupportedSize { call, .. }
+            | Self::MissingCall { call, .. }
+            | Self::Exiting { call }
+            | Self::DriverFault { call, .. } => Some(call),
+            Self::FreePolicyUnsupported { .. } => Some("zeMemFreeExt"),
+            Self::BuildFailed { .. } => Some("zeModuleCreate"),
+            _ => None,
+        }
+    }
+
+    /// What the C call returned, where one failed.
+    #[must_use]
+    pub fn code(&self) -> Option<ResultCode> {
+        match self {
+            Self::Call { code, .. }
+            | Self::OutOfMemory { code, .. }
+            | Self::UnsupportedSize { code, .. }
+            | Self::BuildFailed { code, .. } => Some(*code),
+            Self::FreePolicyUnsupported { code, .. } => *code,
+            _ => None,
+        }
     }
 }

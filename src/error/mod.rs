@@ -2,6 +2,7 @@
 
 mod code;
 mod kind;
+mod message;
 mod returned;
 
 pub use code::ResultCode;
@@ -13,6 +14,7 @@ use crate::kernel::{Grid, GridProblem};
 use crate::placement::PlacementKind;
 use core::fmt;
 use level_zero_sys as sys;
+use message::{listed, to_align, without_compiler};
 use std::path::Path;
 
 /// The result of everything in this library that can fail.
@@ -530,119 +532,10 @@ impl RegionBound {
     }
 }
 
-/// How many bytes of a request are there to align.
-fn to_align(padding: usize) -> String {
-    if padding == 0 {
-        return String::new();
-    }
-    format!(" ({padding} of them to align the buffer, which the driver does not)")
-}
-
-/// What there is instead of what was asked for.
-fn listed(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<_> = names.collect();
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.join(", ")
-}
-
-/// What to do about a driver without a compiler.
-fn without_compiler(code: ResultCode) -> &'static str {
-    let code = sys::_ze_result_t(code.as_raw());
-    if code == sys::ZE_RESULT_ERROR_UNSUPPORTED_FEATURE
-        || code == sys::ZE_RESULT_ERROR_DEPENDENCY_UNAVAILABLE
-    {
-        "; the driver has no compiler for kernels here: the CPU driver takes an OpenCL runtime for \
-         processors, which `scripts/install-opencl-cpu` installs, Intel's driver the package \
-         `libigc1`"
-    } else {
-        ""
-    }
-}
-
 /// The message: it has all the fields, and is what `main` and `unwrap` print.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl Error {
-    /// The kind of error, as Argonne's AML sorts them.
-    #[must_use]
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            Self::Call { code, .. } | Self::BuildFailed { code, .. } => code.kind(),
-            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
-            Self::NoDriver { .. }
-            | Self::NoSuchDriver { .. }
-            | Self::Load(_)
-            | Self::CpuDriver(_)
-            | Self::ModuleFile { .. }
-            | Self::Exiting { .. }
-            | Self::DriverFault { .. } => ErrorKind::Failure,
-            Self::TooLarge { .. }
-            | Self::UnsupportedSize { .. }
-            | Self::FreePolicyUnsupported { .. }
-            | Self::TooMuchLocalMemory { .. }
-            | Self::NoCompute { .. }
-            | Self::MissingCall { .. }
-            | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
-            Self::BadSetting { .. }
-            | Self::SizeOverflow { .. }
-            | Self::BadAlignment { .. }
-            | Self::BadOrdinal { .. }
-            | Self::NoDevice { .. }
-            | Self::DeviceNotInContext { .. }
-            | Self::WrongContext { .. }
-            | Self::SliceOfBuffer { .. }
-            | Self::WrongDevice { .. }
-            | Self::LengthMismatch { .. }
-            | Self::OutOfBounds { .. }
-            | Self::BadRegion { .. }
-            | Self::BadQueueGroup { .. }
-            | Self::BadQueueIndex { .. }
-            | Self::InvalidSpirv { .. }
-            | Self::BadOptions { .. }
-            | Self::BadConstant { .. }
-            | Self::NoKernel { .. }
-            | Self::SignatureMismatch { .. }
-            | Self::LaunchRefused { .. }
-            | Self::BadGrid { .. }
-            | Self::Cast { .. }
-            | Self::NullHandle { .. }
-            | Self::ForeignMemory { .. } => ErrorKind::InvalidArgument,
-        }
-    }
-
-    /// The C call that failed, where one did.
-    #[must_use]
-    pub fn call(&self) -> Option<&'static str> {
-        match self {
-            Self::Call { call, .. }
-            | Self::OutOfMemory { call, .. }
-            | Self::UnsupportedSize { call, .. }
-            | Self::MissingCall { call, .. }
-            | Self::Exiting { call }
-            | Self::DriverFault { call, .. } => Some(call),
-            Self::FreePolicyUnsupported { .. } => Some("zeMemFreeExt"),
-            Self::BuildFailed { .. } => Some("zeModuleCreate"),
-            _ => None,
-        }
-    }
-
-    /// What the C call returned, where one failed.
-    #[must_use]
-    pub fn code(&self) -> Option<ResultCode> {
-        match self {
-            Self::Call { code, .. }
-            | Self::OutOfMemory { code, .. }
-            | Self::UnsupportedSize { code, .. }
-            | Self::BuildFailed { code, .. } => Some(*code),
-            Self::FreePolicyUnsupported { code, .. } => *code,
-            _ => None,
-        }
     }
 }
 
