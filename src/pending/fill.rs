@@ -5,7 +5,7 @@ use crate::buffer::{Upload, ZeBuffer};
 use crate::error::Returned;
 use crate::placement::Placement;
 use crate::queue::Queue;
-use crate::queue::fill::{Doubling, Step};
+use crate::queue::fill::{Doubling, Step, lawful};
 use crate::queue::sealed::RawTarget;
 use std::sync::Arc;
 
@@ -48,15 +48,14 @@ impl Queue {
         }
         let to = end.pointer.cast::<u8>();
         let bytes = end.len * size_of::<T>();
-        let pattern = bytemuck::bytes_of(&value);
-        let whole = pattern.len().is_power_of_two()
-            && pattern.len() <= self.group().max_fill_pattern.max(1);
-        let plan = Doubling::new(pattern.len(), bytes.max(pattern.len()));
-        let seed: Arc<Vec<u8>> = Arc::new(if whole {
-            pattern.to_vec()
-        } else {
-            pattern.repeat(plan.seed / pattern.len())
+        let value = bytemuck::bytes_of(&value);
+        let whole = lawful(value, self.group().max_fill_pattern);
+        let plan = Doubling::new(value.len(), bytes.max(value.len()));
+        let seed: Arc<Vec<u8>> = Arc::new(match whole {
+            Some(pattern) => pattern.to_vec(),
+            None => value.repeat(plan.seed / value.len()),
         });
+        let whole = whole.is_some();
         let event = self.enqueue_alone(|list, signal| {
             if bytes == 0 {
                 return list.barrier(Some(signal), &[]);

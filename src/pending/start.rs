@@ -127,19 +127,6 @@ impl Queue {
         self.pending(event, (source, target), None)
     }
 
-    /// How many bytes a copy copies.
-    fn check_copy<T>(&self, source: &End<'_, T>, target: &End<'_, T>) -> Result<usize> {
-        if source.len != target.len {
-            return Err(Error::LengthMismatch {
-                source_len: source.len,
-                target_len: target.len,
-            });
-        }
-        self.check_reach("copy", "source", source)?;
-        self.check_reach("copy", "target", target)?;
-        Ok(source.len * size_of::<T>())
-    }
-
     /// What owns `owned` until an operation that was enqueued is done, if it was.
     pub(super) fn pending<R>(
         &self,

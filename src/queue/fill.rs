@@ -6,6 +6,17 @@ use crate::raw::immediate::ImmediateList;
 /// How many bytes of a pattern are written out on the host.
 const SEED: usize = 1 << 16;
 
+/// The pattern that the driver takes for copies of a value, the shortest one: a power of two of at most
+/// `longest` bytes. `None` where there is none.
+pub(crate) fn lawful(value: &[u8], longest: usize) -> Option<&[u8]> {
+    let pattern = match value {
+        [first, rest @ ..] if rest.iter().all(|byte| byte == first) => &value[..1],
+        _ => value,
+    };
+    let fits = pattern.len().is_power_of_two() && pattern.len() <= longest.max(1);
+    fits.then_some(pattern)
+}
+
 /// How a range is filled with a pattern: the first bytes come from the host, and each step copies
 /// what is there to what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

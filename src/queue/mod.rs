@@ -341,16 +341,12 @@ impl Queue {
             return Ok(());
         }
         let value = bytemuck::bytes_of(&value);
-        let pattern = match value {
-            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => &value[..1],
-            _ => value,
-        };
         let lane = self.lane(end.device())?;
         let list = lane.as_ref().map_or(&*self.list, |lane| lane.list(self));
         let longest = lane
             .as_ref()
             .map_or(self.group.max_fill_pattern, |lane| lane.max_fill_pattern);
-        if pattern.len().is_power_of_two() && pattern.len() <= longest.max(1) {
+        if let Some(pattern) = fill::lawful(value, longest) {
             // SAFETY: the target is live memory of this context on the list's device, or of the
             // host, borrowed exclusively; the pattern divides its size, since it divides that of an
             // element.

@@ -25,6 +25,20 @@ impl Queue {
         }
     }
 
+    /// Checks that the queue's device may copy one end to the other; how many bytes that is.
+    #[inline]
+    pub(crate) fn check_copy<T>(&self, source: &End<'_, T>, target: &End<'_, T>) -> Result<usize> {
+        if source.len != target.len {
+            return Err(Error::LengthMismatch {
+                source_len: source.len,
+                target_len: target.len,
+            });
+        }
+        self.check_reach("copy", "source", source)?;
+        self.check_reach("copy", "target", target)?;
+        Ok(source.len * size_of::<T>())
+    }
+
     /// Checks that memory is of the queue's context, and on its device or on the host.
     #[inline]
     pub(crate) fn check_home(

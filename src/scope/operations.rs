@@ -5,8 +5,8 @@ use super::ground::{LONGEST_PATTERN, What};
 use super::lent::sealed::{LentEnd, RawTarget};
 use super::lent::{LentBuffer, LentSource, LentTarget};
 use crate::buffer::Upload;
-use crate::error::{Error, Result};
-use crate::queue::fill::{Doubling, Step};
+use crate::error::Result;
+use crate::queue::fill::{Doubling, Step, lawful};
 use crate::queue::sealed::End;
 
 impl<'scope> ScopeQueue<'scope> {
@@ -17,8 +17,8 @@ impl<'scope> ScopeQueue<'scope> {
     ///
     /// # Errors
     ///
-    /// [`Error::LengthMismatch`]; [`Error::WrongContext`] and [`Error::WrongDevice`] for a buffer of
-    /// another context or device; [`Error::Call`].
+    /// [`Error::LengthMismatch`](crate::Error::LengthMismatch); [`Error::WrongContext`](crate::Error::WrongContext) and [`Error::WrongDevice`](crate::Error::WrongDevice) for a buffer of
+    /// another context or device; [`Error::Call`](crate::Error::Call).
     #[doc(alias = "zeCommandListAppendMemoryCopy")]
     pub fn copy<S, D>(&self, source: &S, target: &mut D) -> Result<()>
     where
@@ -27,15 +27,7 @@ impl<'scope> ScopeQueue<'scope> {
     {
         let source = source.end();
         let target = target.end_mut();
-        if source.end.len != target.end.len {
-            return Err(Error::LengthMismatch {
-                source_len: source.end.len,
-                target_len: target.end.len,
-            });
-        }
-        self.check("copy", "source", &source.end)?;
-        self.check("copy", "target", &target.end)?;
-        let bytes = source.end.len * size_of::<S::Element>();
+        let bytes = self.queue.check_copy(&source.end, &target.end)?;
         if bytes == 0 {
             return Ok(());
         }
@@ -66,8 +58,8 @@ impl<'scope> ScopeQueue<'scope> {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongContext`] and [`Error::WrongDevice`] for a buffer of another context or device;
-    /// [`Error::Call`].
+    /// [`Error::WrongContext`](crate::Error::WrongContext) and [`Error::WrongDevice`](crate::Error::WrongDevice) for a buffer of another context or device;
+    /// [`Error::Call`](crate::Error::Call).
     #[doc(alias = "zeCommandListAppendMemoryFill")]
     pub fn fill<D>(&self, target: &mut D, value: D::Element) -> Result<()>
     where
@@ -80,17 +72,9 @@ impl<'scope> ScopeQueue<'scope> {
             return Ok(());
         }
         let value = bytemuck::bytes_of(&value);
-        let pattern = match value {
-            [first, rest @ ..] if rest.iter().all(|byte| byte == first) => &value[..1],
-            _ => value,
-        };
         let to = target.end.pointer.cast::<u8>();
-        let longest = self
-            .queue
-            .group()
-            .max_fill_pattern
-            .clamp(1, LONGEST_PATTERN);
-        if pattern.len().is_power_of_two() && pattern.len() <= longest {
+        let longest = self.queue.group().max_fill_pattern.min(LONGEST_PATTERN);
+        if let Some(pattern) = lawful(value, longest) {
             let pattern = self.ground.pattern(pattern);
             let accesses = [target.access(true)];
             return self.ground.enqueue(
