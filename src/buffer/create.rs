@@ -6,6 +6,7 @@ use crate::area::sealed::Inside;
 use crate::area::{Alignment, Area};
 use crate::error::{Error, Result};
 use crate::placement::{Placement, PlacementKind};
+use crate::raw::allocation::Allocation;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -22,12 +23,7 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
         let () = Fits::<T, A::Align>::AREA;
         if len == 0 {
             let align = area.alignment().bytes().max(align_of::<T>());
-            return Ok(Self {
-                pointer: dangling(align),
-                len: 0,
-                allocation: None,
-                marker: PhantomData,
-            });
+            return Ok(Self::empty(align));
         }
         let element_size = size_of::<T>();
         let bytes = match len.checked_mul(element_size) {
@@ -35,12 +31,34 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
             _ => return Err(Error::SizeOverflow { len, element_size }),
         };
         let (start, allocation) = area.allocate(Inside(()), bytes, align_of::<T>())?;
-        Ok(Self {
+        // SAFETY: that is what areas allocate; the size is that of the elements.
+        Ok(unsafe { Self::over(start, len, allocation) })
+    }
+
+    /// A buffer without elements, of which the address is a multiple of `align`.
+    pub(crate) fn empty(align: usize) -> Self {
+        Self {
+            pointer: dangling(align),
+            len: 0,
+            allocation: None,
+            marker: PhantomData,
+        }
+    }
+
+    /// The buffer of an allocation.
+    ///
+    /// # Safety
+    ///
+    /// From `start` on, which is aligned to `T`, `len` elements of at most `isize::MAX` bytes lie in
+    /// the allocation, which is of placement `P`, and nobody else uses them.
+    #[inline]
+    pub(crate) unsafe fn over(start: NonNull<u8>, len: usize, allocation: Allocation) -> Self {
+        Self {
             pointer: start.cast(),
             len,
             allocation: Some(allocation),
             marker: PhantomData,
-        })
+        }
     }
 }
 

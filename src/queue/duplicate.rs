@@ -2,16 +2,14 @@
 
 use super::{DriverMemory, Queue, Source};
 use crate::area::{Area, DeviceMemFlags, FreePolicy, HostMemFlags};
-use crate::buffer::{Element, Fits, RawParts, ZeBuffer};
+use crate::buffer::{Element, Fits, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::Result;
 use crate::placement::{Placement, PlacementKind};
 use crate::raw::allocation::{Recipe, allocate};
-use crate::raw::handle::Handle;
 use crate::raw::home::Home;
 use core::mem::MaybeUninit;
-use core::ptr::{null_mut, without_provenance_mut};
 
 /// The alignment of areas where nothing is said.
 const ALIGN: usize = 64;
@@ -51,32 +49,15 @@ fn beside<T: Element, P: Placement>(
     len: usize,
 ) -> Result<ZeBuffer<MaybeUninit<T>, P>> {
     let align = ALIGN.max(align_of::<T>());
-    let mut parts = RawParts {
-        pointer: without_provenance_mut(align),
-        len,
-        base: null_mut(),
-        bytes: 0,
-        device: null_mut(),
-        policy: FreePolicy::Immediate,
-    };
     let bytes = len * size_of::<T>();
-    if bytes > 0 {
-        let recipe = recipe::<P>(context, home, bytes);
-        let (start, fresh) = allocate::<P>(context.ledger(P::KIND), &recipe, bytes, align)?;
-        let (base, bytes, policy) = fresh.into_raw();
-        parts = RawParts {
-            pointer: start.as_ptr().cast(),
-            len,
-            base: base.as_ptr().cast(),
-            bytes,
-            device: recipe.device.map_or(null_mut(), Handle::as_raw),
-            policy,
-        };
+    if bytes == 0 {
+        return Ok(ZeBuffer::empty(align));
     }
-    // SAFETY: the parts are those of a fresh allocation of this context and placement, which is
-    // nobody else's, aligned and large enough for the elements, which may have any bytes; or there
-    // are no elements, the pointer is aligned and not null, and there is no allocation.
-    Ok(unsafe { ZeBuffer::from_raw_parts(context, parts) })
+    let recipe = recipe::<P>(context, home, bytes);
+    let (start, allocation) = allocate::<P>(context.ledger(P::KIND), &recipe, bytes, align)?;
+    // SAFETY: from `start` on the allocation, which is nobody else's, has room for the elements,
+    // aligned.
+    Ok(unsafe { ZeBuffer::over(start, len, allocation) })
 }
 
 impl Queue {
