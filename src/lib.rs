@@ -99,6 +99,7 @@ mod kernel;
 #[allow(unsafe_code, reason = "owns what the driver works on")]
 mod pending;
 mod placement;
+mod pool;
 #[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
 mod queue;
 #[allow(unsafe_code, reason = "calls the driver")]
@@ -130,6 +131,7 @@ pub use kernel::{
 };
 pub use pending::{Awaited, Owned, OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
+pub use pool::{KeptMap, PoolMap, SlabMap, SlotState};
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
     SharedMemory, Source, Target,
