@@ -99,6 +99,7 @@ mod kernel;
 #[allow(unsafe_code, reason = "owns what the driver works on")]
 mod pending;
 mod placement;
+#[allow(unsafe_code, reason = "hands out parts of memory that it owns")]
 mod pool;
 #[allow(unsafe_code, reason = "hands borrowed memory to the driver")]
 mod queue;
@@ -131,7 +132,10 @@ pub use kernel::{
 };
 pub use pending::{Awaited, Owned, OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
-pub use pool::{KeptMap, PoolMap, SlabMap, SlotState};
+pub use pool::{
+    KeptMap, Pool, PoolBuilder, PoolMap, PoolSettings, PoolSlot, PoolStats, Poolable, SlabMap,
+    SlotState,
+};
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,
     SharedMemory, Source, Target,

@@ -5,11 +5,12 @@ use super::{
     Align, Alignment, Area, DeviceMemFlags, FreePolicy, HostMemFlags, RuntimeAlign,
     inherent_area_methods, probe_free_policy,
 };
-use crate::buffer::{Element, Upload, ZeBuffer};
+use crate::buffer::{BufferMemory, Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::{Error, Result};
 use crate::placement::{Device, Placement, PlacementKind, Shared};
+use crate::pool::Pool;
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Allocation, Recipe, allocate};
 use crate::raw::immediate::ImmediateList;
@@ -88,6 +89,29 @@ impl<A: Alignment, P: Placement> DeviceArea<A, P> {
             recipe,
             placement: PhantomData,
         }
+    }
+
+    /// An allocation of its own.
+    #[inline]
+    fn own(&self, bytes: usize, align: usize) -> Result<(NonNull<u8>, Allocation)> {
+        const { assert!(!matches!(P::KIND, PlacementKind::Host)) };
+        let ledger = self.context.ledger(P::KIND);
+        allocate::<P>(ledger, &self.recipe, bytes, align.max(self.align.bytes()))
+    }
+
+    /// What the driver is asked for.
+    pub(crate) fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// A pool over this area, with the usual settings; others are [`Pool::builder`]'s.
+    ///
+    /// # Errors
+    ///
+    /// As of [`PoolBuilder::build`](crate::PoolBuilder::build): of an area with the usual
+    /// [`FreePolicy`] there are none.
+    pub fn pool(&self) -> Result<Pool<A, P>> {
+        Pool::builder(self).build()
     }
 
     /// The same area with another alignment: a power of two, checked at compile time.
@@ -191,7 +215,7 @@ impl<A: Alignment, P: Placement> DeviceArea<A, P> {
                 ..self.recipe.clone()
             },
         );
-        probe_free_policy(&area, policy)?;
+        probe_free_policy(policy, || area.own(1, 1))?;
         Ok(area)
     }
 }
@@ -235,10 +259,14 @@ impl<A: Alignment, P: Placement> fmt::Debug for DeviceArea<A, P> {
 
 impl<A: Alignment, P: Placement> RawArea for DeviceArea<A, P> {
     #[inline]
-    fn allocate(&self, _: Inside, bytes: usize, align: usize) -> Result<(NonNull<u8>, Allocation)> {
-        const { assert!(!matches!(P::KIND, PlacementKind::Host)) };
-        let ledger = self.context.ledger(P::KIND);
-        allocate::<P>(ledger, &self.recipe, bytes, align.max(self.align.bytes()))
+    fn allocate(
+        &self,
+        _: Inside,
+        bytes: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, BufferMemory)> {
+        let (start, allocation) = self.own(bytes, align)?;
+        Ok((start, BufferMemory::Own(allocation)))
     }
 
     fn upload_list(&self, _: Inside) -> Result<Arc<ImmediateList>> {

@@ -15,11 +15,14 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::placement::Placement;
 use crate::queue::{Queue, Source};
+use crate::raw::allocation::Allocation;
 use core::mem::MaybeUninit;
+use core::ptr::NonNull;
 
 pub(crate) mod sealed {
+    use crate::buffer::BufferMemory;
     use crate::error::Result;
-    use crate::raw::allocation::Allocation;
+    use crate::pool::Pooled;
     use crate::raw::immediate::ImmediateList;
     use core::ptr::NonNull;
     use std::sync::Arc;
@@ -32,7 +35,7 @@ pub(crate) mod sealed {
     /// What an area does underneath; sealed, since what it returns is believed.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be made an area",
-        note = "an area is believed in what it allocates, so only `ze_area` has them: `DeviceArea`, `HostArea`"
+        note = "an area is believed in what it allocates, so only `ze_area` has them: `DeviceArea`, `HostArea`, `Pool`"
     )]
     pub trait RawArea {
         /// Allocates `bytes` bytes, more than 0 and at most `isize::MAX`. The pointer is aligned to
@@ -43,7 +46,14 @@ pub(crate) mod sealed {
             inside: Inside,
             bytes: usize,
             align: usize,
-        ) -> Result<(NonNull<u8>, Allocation)>;
+        ) -> Result<(NonNull<u8>, BufferMemory)>;
+
+        /// As [`allocate`](RawArea::allocate), where it takes no more than a few instructions.
+        #[inline(always)]
+        fn at_hand(&self, inside: Inside, bytes: usize, align: usize) -> Option<Pooled> {
+            let _ = (inside, bytes, align);
+            None
+        }
 
         /// A list through which the host fills the area's memory; only asked for where the host
         /// has no access.
@@ -51,7 +61,7 @@ pub(crate) mod sealed {
     }
 }
 
-/// A place to allocate from: [`DeviceArea`], [`HostArea`].
+/// A place to allocate from: [`DeviceArea`], [`HostArea`], [`Pool`](crate::Pool).
 ///
 /// All areas hand out the same [`ZeBuffer`], so code that allocates can be generic over them. The
 /// areas have these methods themselves too: the trait is only needed for generic code.
@@ -115,7 +125,7 @@ pub trait Area: sealed::RawArea {
     /// # Errors
     ///
     /// As of [`Area::mmap`].
-    #[inline]
+    #[inline(always)]
     fn mmap_uninit<T: Element>(
         &self,
         len: usize,
@@ -177,13 +187,13 @@ macro_rules! inherent_area_methods {
         /// The context that the area was made from.
         #[must_use]
         pub fn context(&self) -> &Context {
-            &self.context
+            Area::context(self)
         }
 
         /// The alignment of the area.
         #[must_use]
         pub fn alignment(&self) -> $align {
-            self.align
+            Area::alignment(self)
         }
 
         /// Allocates `len` elements, all bytes zero. See [`Area::mmap`].
@@ -202,7 +212,7 @@ macro_rules! inherent_area_methods {
         /// # Errors
         ///
         /// As of [`Area::mmap`].
-        #[inline]
+        #[inline(always)]
         pub fn mmap_uninit<T: Element>(
             &self,
             len: usize,
@@ -261,12 +271,15 @@ pub(crate) use inherent_area_methods;
 
 /// Finds out by calling whether the driver frees by a policy: the property that lists them is
 /// never filled by some drivers.
-fn probe_free_policy(area: &impl sealed::RawArea, policy: FreePolicy) -> Result<()> {
+fn probe_free_policy(
+    policy: FreePolicy,
+    allocate: impl FnOnce() -> Result<(NonNull<u8>, Allocation)>,
+) -> Result<()> {
     use crate::error::Error;
     if policy == FreePolicy::Immediate {
         return Ok(());
     }
-    let (_, allocation) = area.allocate(sealed::Inside(()), 1, 1)?;
+    let (_, allocation) = allocate()?;
     let unsupported = |code| Error::FreePolicyUnsupported { policy, code };
     match allocation.free() {
         Ok(()) => Ok(()),

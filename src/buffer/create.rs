@@ -1,12 +1,11 @@
 //! How areas make buffers.
 
 use super::element::Fits;
-use super::{Element, Upload, ZeBuffer};
+use super::{BufferMemory, Element, Upload, ZeBuffer};
 use crate::area::sealed::Inside;
 use crate::area::{Alignment, Area};
 use crate::error::{Error, Result};
 use crate::placement::{Placement, PlacementKind};
-use crate::raw::allocation::Allocation;
 use core::marker::PhantomData;
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
@@ -15,12 +14,35 @@ use core::ptr::NonNull;
 const PIECE: usize = 1 << 20;
 
 impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
-    #[inline]
+    /// What is at hand is put together where it is wanted, from words that are in registers: buffers are
+    /// seven words, and a processor waits where it copies in other pieces than those that were just
+    /// written.
+    #[inline(always)]
     pub(crate) fn uninit_in<A>(area: &A, len: usize) -> Result<Self>
     where
         A: Area<Placement = P> + ?Sized,
     {
         let () = Fits::<T, A::Align>::AREA;
+        let element_size = size_of::<T>();
+        if let Some(bytes) = len.checked_mul(element_size)
+            && bytes > 0
+            && let Some(pooled) = area.at_hand(Inside(()), bytes, align_of::<T>())
+        {
+            return Ok(Self {
+                pointer: pooled.start().cast(),
+                len,
+                memory: Some(BufferMemory::Pooled(pooled)),
+                marker: PhantomData,
+            });
+        }
+        Self::allocate_in(area, len)
+    }
+
+    #[inline]
+    fn allocate_in<A>(area: &A, len: usize) -> Result<Self>
+    where
+        A: Area<Placement = P> + ?Sized,
+    {
         if len == 0 {
             let align = area.alignment().bytes().max(align_of::<T>());
             return Ok(Self::empty(align));
@@ -30,9 +52,9 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
             Some(bytes) if isize::try_from(bytes).is_ok() => bytes,
             _ => return Err(Error::SizeOverflow { len, element_size }),
         };
-        let (start, allocation) = area.allocate(Inside(()), bytes, align_of::<T>())?;
+        let (start, memory) = area.allocate(Inside(()), bytes, align_of::<T>())?;
         // SAFETY: that is what areas allocate; the size is that of the elements.
-        Ok(unsafe { Self::over(start, len, allocation) })
+        Ok(unsafe { Self::over(start, len, memory) })
     }
 
     /// A buffer without elements, of which the address is a multiple of `align`.
@@ -40,23 +62,23 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
         Self {
             pointer: dangling(align),
             len: 0,
-            allocation: None,
+            memory: None,
             marker: PhantomData,
         }
     }
 
-    /// The buffer of an allocation.
+    /// The buffer in some memory.
     ///
     /// # Safety
     ///
     /// From `start` on, which is aligned to `T`, `len` elements of at most `isize::MAX` bytes lie in
-    /// the allocation, which is of placement `P`, and nobody else uses them.
+    /// the memory, which is of placement `P`, and nobody else uses them.
     #[inline]
-    pub(crate) unsafe fn over(start: NonNull<u8>, len: usize, allocation: Allocation) -> Self {
+    pub(crate) unsafe fn over(start: NonNull<u8>, len: usize, memory: BufferMemory) -> Self {
         Self {
             pointer: start.cast(),
             len,
-            allocation: Some(allocation),
+            memory: Some(memory),
             marker: PhantomData,
         }
     }

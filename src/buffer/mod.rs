@@ -6,12 +6,14 @@ mod cast;
 mod create;
 mod element;
 mod foreign;
+mod memory;
 mod uninit;
 mod view;
 
 pub use atomic::{AtomicElement, AtomicSlice};
 pub(crate) use element::Fits;
 pub use element::{Element, Upload};
+pub(crate) use memory::BufferMemory;
 pub(crate) use view::resolve;
 pub use view::{ZeSlice, ZeSliceMut};
 
@@ -19,6 +21,7 @@ use crate::area::FreePolicy;
 use crate::context::Context;
 use crate::error::{FreeError, Returned};
 use crate::placement::{Placement, PlacementKind};
+use crate::pool::PoolSlot;
 use crate::raw::allocation::Allocation;
 use crate::raw::handle::Handle;
 use crate::raw::home::Home;
@@ -65,15 +68,15 @@ use level_zero_sys as sys;
 /// any. Memory that nobody wrote yet has elements of type `MaybeUninit<T>`.
 // Invariants, on which the unsafe code of this module and its children rests:
 // - `pointer` is aligned to `T`, not null, and dangling only where `len` is 0.
-// - `len * size_of::<T>()` bytes from `pointer` on lie in `allocation`, are at most `isize::MAX`,
+// - `len * size_of::<T>()` bytes from `pointer` on lie in `memory`, are at most `isize::MAX`,
 //   and nobody else touches them while the value lives, but for what borrows it.
 // - Where `P` has host access, the host can read and write them, and they are values of `T`:
 //   `T` is `MaybeUninit`, or was written, with a `T: Element`, for which all bytes do.
-// - `allocation` is `None` only where `len` is 0.
+// - `memory` is `None` only where `len` is 0.
 pub struct ZeBuffer<T, P: Placement> {
     pointer: NonNull<T>,
     len: usize,
-    allocation: Option<Allocation>,
+    memory: Option<BufferMemory>,
     marker: PhantomData<(T, P)>,
 }
 
@@ -90,14 +93,16 @@ pub struct RawParts<T> {
     /// The number of elements.
     pub len: usize,
     /// Where the allocation begins: what `zeMemFree` takes. Null where there is none, as in an
-    /// empty buffer.
+    /// empty buffer and in one of a pool.
     pub base: *mut c_void,
-    /// The size of the allocation in bytes.
+    /// The size of the allocation in bytes; 0 where there is none.
     pub bytes: usize,
     /// The device that the memory was allocated on; null for host memory.
     pub device: sys::ze_device_handle_t,
     /// How the allocation is freed.
     pub policy: FreePolicy,
+    /// The part of a pool that the buffer is; `None` for what has an allocation of its own.
+    pub slot: Option<PoolSlot>,
 }
 
 impl<T, P: Placement> ZeBuffer<T, P> {
@@ -153,7 +158,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
 
     #[inline]
     pub(crate) fn home(&self) -> Option<&Home> {
-        self.allocation.as_ref().map(Allocation::home)
+        self.memory.as_ref().map(BufferMemory::home)
     }
 
     /// Frees the buffer now, and says whether it worked.
@@ -164,13 +169,14 @@ impl<T, P: Placement> ZeBuffer<T, P> {
     #[doc(alias = "zeMemFree")]
     #[doc(alias = "aml_area_munmap")]
     pub fn free(mut self) -> Result<(), FreeError<Self>> {
-        let Some(allocation) = self.allocation.take() else {
+        // The rest frees when it is dropped, and cannot fail.
+        let Some(BufferMemory::Own(allocation)) = self.memory.take() else {
             return Ok(());
         };
         match allocation.free() {
             Ok(()) => Ok(()),
             Err((error, allocation)) => {
-                self.allocation = Some(allocation);
+                self.memory = Some(BufferMemory::Own(allocation));
                 Err(Returned {
                     error,
                     buffer: self,
@@ -182,7 +188,9 @@ impl<T, P: Placement> ZeBuffer<T, P> {
     /// Takes the buffer apart, without freeing it.
     ///
     /// The memory is no longer counted in [`Context::memory`], and no longer keeps the context
-    /// alive: keep a clone of the [`Context`] until it is freed.
+    /// alive: keep a clone of the [`Context`] until it is freed. A buffer of a [`Pool`](crate::Pool) has no
+    /// allocation of its own: [`slot`](RawParts::slot) is what it is, which stays the pool's, and is lost
+    /// to it unless the parts are put together again.
     #[must_use = "the memory is lost unless it is freed by hand or put together again"]
     pub fn into_raw_parts(mut self) -> RawParts<T> {
         let mut parts = RawParts {
@@ -192,14 +200,19 @@ impl<T, P: Placement> ZeBuffer<T, P> {
             bytes: 0,
             device: core::ptr::null_mut(),
             policy: FreePolicy::Immediate,
+            slot: None,
         };
-        if let Some(allocation) = self.allocation.take() {
-            let device = allocation.home().device();
-            let (base, bytes, policy) = allocation.into_raw();
-            parts.base = base.as_ptr().cast();
-            parts.bytes = bytes;
-            parts.device = device.map_or(core::ptr::null_mut(), Handle::as_raw);
-            parts.policy = policy;
+        let device = self.home().and_then(Home::device);
+        parts.device = device.map_or(core::ptr::null_mut(), Handle::as_raw);
+        match self.memory.take() {
+            Some(BufferMemory::Own(allocation)) => {
+                let (base, bytes, policy) = allocation.into_raw();
+                parts.base = base.as_ptr().cast();
+                parts.bytes = bytes;
+                parts.policy = policy;
+            }
+            Some(BufferMemory::Pooled(pooled)) => parts.slot = Some(PoolSlot::new(pooled)),
+            None => {}
         }
         parts
     }
@@ -210,24 +223,21 @@ impl<T, P: Placement> ZeBuffer<T, P> {
     /// # Safety
     ///
     /// - `parts.base` is the base pointer of a live allocation of `parts.bytes` bytes in `context`,
-    ///   of placement `P`, which nobody else frees; or it is null and `parts.len` is 0.
+    ///   of placement `P`, which nobody else frees; or it is null, and `parts.slot` is that of a buffer of
+    ///   this context and placement, or `None` where `parts.len` is 0.
     /// - `parts.pointer` is not null and aligned to `T`, and `parts.len` elements from it on lie in
-    ///   that allocation, in at most `isize::MAX` bytes, and nobody else uses them.
+    ///   that allocation or slot, in at most `isize::MAX` bytes, and nobody else uses them.
     /// - `T` is an [`Element`] whose bytes the memory has, or `MaybeUninit` of one.
     /// - `parts.device` is the device that it was allocated on, null for host memory.
     /// - `parts.policy` is one that the driver has.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "what the parts stand for is taken over"
-    )]
     pub unsafe fn from_raw_parts(context: &Context, parts: RawParts<T>) -> Self {
         debug_assert!(!parts.pointer.is_null() && parts.pointer.is_aligned());
-        debug_assert!(parts.len == 0 || !parts.base.is_null());
-        let allocation = NonNull::new(parts.base.cast::<u8>()).map(|base| {
+        debug_assert!(parts.len == 0 || parts.base.is_null() == parts.slot.is_some());
+        let own = NonNull::new(parts.base.cast::<u8>()).map(|base| {
             let ledger = context.ledger(P::KIND);
             // SAFETY: the caller vouches that it is an allocation of this context and placement.
-            unsafe {
+            let allocation = unsafe {
                 Allocation::from_raw(
                     base,
                     parts.bytes,
@@ -235,13 +245,17 @@ impl<T, P: Placement> ZeBuffer<T, P> {
                     Handle::new(parts.device),
                     parts.policy,
                 )
-            }
+            };
+            BufferMemory::Own(allocation)
         });
+        let pooled = parts
+            .slot
+            .map(|slot| BufferMemory::Pooled(slot.into_inner()));
         Self {
             // SAFETY: the caller vouches that it is not null.
             pointer: unsafe { NonNull::new_unchecked(parts.pointer) },
             len: parts.len,
-            allocation,
+            memory: own.or(pooled),
             marker: PhantomData,
         }
     }
@@ -255,7 +269,7 @@ impl<T, P: Placement> ZeBuffer<T, P> {
         ZeBuffer {
             pointer: self.pointer.cast(),
             len,
-            allocation: self.allocation,
+            memory: self.memory,
             marker: PhantomData,
         }
     }

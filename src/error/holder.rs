@@ -1,5 +1,6 @@
 //! Who holds memory when there is no more.
 
+use super::message::named;
 use crate::placement::PlacementKind;
 use core::fmt;
 use core::ops::Deref;
@@ -126,7 +127,8 @@ impl fmt::Display for Holders {
 pub enum LimitOf {
     /// The context: [`ContextBuilder::memory_limit`](crate::ContextBuilder::memory_limit).
     Context,
-    /// The pool of that name.
+    /// The pool of that name, which is empty where it has none:
+    /// [`PoolBuilder::limit`](crate::PoolBuilder::limit).
     Pool(Box<str>),
 }
 
@@ -147,7 +149,7 @@ impl fmt::Display for LimitOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Context => f.write_str("this context"),
-            Self::Pool(name) => write!(f, "the pool {name:?}"),
+            Self::Pool(name) => write!(f, "the pool{}", named(name)),
         }
     }
 }

@@ -44,6 +44,7 @@ impl Error {
         match self {
             Self::Call { code, .. } | Self::BuildFailed { code, .. } => code.kind(),
             Self::OutOfMemory { .. } | Self::LimitReached { .. } => ErrorKind::OutOfMemory,
+            Self::PoolInUse { .. } => ErrorKind::Busy,
             Self::NoDriver { .. }
             | Self::NoSuchDriver { .. }
             | Self::Load(_)
@@ -60,6 +61,7 @@ impl Error {
             | Self::NoComputeQueue { .. } => ErrorKind::NotSupported,
             Self::BadSetting { .. }
             | Self::SizeOverflow { .. }
+            | Self::BadPoolSetting { .. }
             | Self::BadAlignment { .. }
             | Self::BadOrdinal { .. }
             | Self::NoDevice { .. }

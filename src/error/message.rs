@@ -41,3 +41,12 @@ pub(super) fn without_compiler(code: ResultCode) -> &'static str {
         ""
     }
 }
+
+/// The name of a thing that need not have one.
+pub(super) fn named(name: &str) -> String {
+    if name.is_empty() {
+        String::new()
+    } else {
+        format!(" {name:?}")
+    }
+}

@@ -16,7 +16,7 @@ use crate::kernel::{Grid, GridProblem};
 use crate::placement::PlacementKind;
 use core::fmt;
 use level_zero_sys as sys;
-use message::{held, listed, to_align, without_compiler};
+use message::{held, listed, named, to_align, without_compiler};
 use std::path::Path;
 
 /// The result of everything in this library that can fail.
@@ -153,6 +153,30 @@ pub enum Error {
         requested: usize,
         /// The device's `maxMemAllocSize`.
         limit: u64,
+    },
+    /// A setting of a pool means nothing.
+    #[error("a pool with {setting}({value}) cannot be built: it has to be {expected}")]
+    BadPoolSetting {
+        /// The method of [`PoolBuilder`](crate::PoolBuilder).
+        setting: &'static str,
+        /// What it was given.
+        value: usize,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// Buffers of a pool live, so that not all of its memory can be given back.
+    #[error(
+        "the pool{} has {live_buffers} live buffers of {live_bytes} bytes: drop them before `reset`, or \
+         use `trim`, which gives back what is idle",
+        named(name)
+    )]
+    PoolInUse {
+        /// The pool's name; empty where it has none.
+        name: String,
+        /// Its buffers that live.
+        live_buffers: u64,
+        /// Their size in bytes.
+        live_bytes: u64,
     },
     /// The driver refused the size.
     #[error(

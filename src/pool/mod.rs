@@ -1,6 +1,349 @@
-//! Memory served from slabs.
+//! Pools: areas that keep memory for reuse.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "made by the pool"))]
+mod builder;
+mod cache;
+mod central;
+mod class;
+mod inner;
+mod keeper;
 mod map;
+mod near;
+mod pooled;
+mod snapshot;
+mod span;
+mod stats;
 
+pub use builder::{PoolBuilder, PoolSettings};
 pub use map::{KeptMap, PoolMap, SlabMap, SlotState};
+pub use pooled::PoolSlot;
+pub(crate) use pooled::Pooled;
+pub use stats::PoolStats;
+
+use self::builder::LEAST;
+use self::class::Class;
+use self::inner::PoolInner;
+use self::span::{Blank, Slot};
+use crate::area::sealed::{Inside, RawArea};
+use crate::area::{Align, Alignment, Area, DeviceArea, HostArea, inherent_area_methods};
+use crate::buffer::{BufferMemory, Element, Upload, ZeBuffer};
+use crate::context::Context;
+use crate::device::ZeDevice;
+use crate::error::Result;
+use crate::placement::{Device, Placement};
+use crate::queue::{Queue, Source};
+use crate::raw::allocation::{Recipe, allocate};
+use crate::raw::immediate::ImmediateList;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::MaybeUninit;
+use core::ptr::NonNull;
+use std::sync::Arc;
+
+/// An area that keeps memory for reuse: allocating and freeing take nanoseconds, not a call of the driver.
+///
+/// Made by [`DeviceArea::pool`] and [`HostArea::pool`], or with settings by [`Pool::builder`]. It is an
+/// [`Area`], and its buffers are the same [`ZeBuffer`]: dropped, they go back to the pool. They may outlive
+/// it; the memory goes back to the driver when the last is dropped.
+///
+/// ```
+/// # #[cfg(feature = "cpu")] {
+/// use ze_area::{Context, Device, ZeBuffer};
+///
+/// let context = Context::new()?;
+/// let area = context.device_area(context.first_device()?);
+/// let pool = area.pool()?;
+/// for step in 0..100 {
+///     // The first takes memory from the driver; the others take it from the pool.
+///     let scratch: ZeBuffer<f32, Device> = pool.mmap(1000)?;
+/// }
+/// let stats = pool.stats();
+/// assert_eq!((stats.allocations, stats.driver_allocations), (100, 1));
+/// # }
+/// # Ok::<(), ze_area::Error>(())
+/// ```
+///
+/// # How it works
+///
+/// Sizes are rounded up to classes: multiples of the area's alignment, at least 64 bytes, of which there are
+/// so many that at most an eighth is added above 16 multiples. Buffers below 64 KiB share slabs; larger ones
+/// have memory of their own, a multiple of 64 KiB. Every thread keeps some free buffers of each class, and
+/// takes and frees without a lock; it exchanges them with the others many at a time. Nothing that the pool
+/// has to know lies in the memory itself, and buffers are aligned as those of the area.
+///
+/// Memory is kept up to [`kept_capacity`](PoolBuilder::kept_capacity) bytes. What is idle for long goes back
+/// to the driver, and everything that is idle does on [`trim`](Pool::trim), when the driver is out of
+/// memory, and when a limit is reached.
+///
+/// Cheap to clone; the clones are the same pool.
+#[doc(alias = "umfPoolCreate")]
+pub struct Pool<A: Alignment = Align<64>, P: Placement = Device> {
+    /// The handle's own, at hand.
+    inner: Arc<PoolInner>,
+    handle: Arc<Handle>,
+    align: A,
+    placement: PhantomData<P>,
+}
+
+/// What handles of a pool share: when the last is gone, nothing is kept any more.
+struct Handle {
+    inner: Arc<PoolInner>,
+    context: Context,
+    ground: Ground,
+    settings: PoolSettings,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.inner.close();
+    }
+}
+
+/// What a pool stands on.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    pub(crate) recipe: Recipe,
+    pub(crate) device: Option<ZeDevice>,
+}
+
+/// An area that a pool can be made of: [`DeviceArea`], [`HostArea`].
+///
+/// Sealed: these two are all there are.
+pub trait Poolable: Area {
+    /// What the pool takes its memory by.
+    #[doc(hidden)]
+    fn ground(&self, inside: Inside) -> Ground;
+}
+
+impl<A: Alignment, P: Placement> Poolable for DeviceArea<A, P> {
+    fn ground(&self, _: Inside) -> Ground {
+        Ground {
+            recipe: self.recipe().clone(),
+            device: Some(self.device().clone()),
+        }
+    }
+}
+
+impl<A: Alignment> Poolable for HostArea<A> {
+    fn ground(&self, _: Inside) -> Ground {
+        Ground {
+            recipe: self.recipe().clone(),
+            device: None,
+        }
+    }
+}
+
+impl Pool {
+    /// Starts a pool over an area, with other settings than the usual.
+    pub fn builder<R: Poolable>(area: &R) -> PoolBuilder<R::Align, R::Placement> {
+        PoolBuilder::new(area)
+    }
+}
+
+impl<A: Alignment, P: Placement> Pool<A, P> {
+    inherent_area_methods!(P, A);
+
+    /// What the pool was built with.
+    #[must_use]
+    pub fn settings(&self) -> &PoolSettings {
+        &self.handle.settings
+    }
+
+    /// The device that the memory is on; `None` for host memory.
+    #[must_use]
+    pub fn device(&self) -> Option<&ZeDevice> {
+        self.handle.ground.device.as_ref()
+    }
+
+    /// Gives all idle memory back to the driver, also what threads keep; how many bytes that were.
+    ///
+    /// Costs some microseconds, and a call of the driver for each piece of memory.
+    #[doc(alias = "umfPoolTrimMemory")]
+    pub fn trim(&self) -> usize {
+        self.inner.trim()
+    }
+
+    /// Gives all memory back to the driver, and forgets the statistics.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PoolInUse`](crate::Error::PoolInUse) while buffers of the pool live: nothing is done then.
+    pub fn reset(&self) -> Result<()> {
+        self.inner.reset()
+    }
+
+    /// What the pool has and did. Exact; costs some microseconds.
+    #[must_use]
+    pub fn stats(&self) -> PoolStats {
+        self.inner.stats()
+    }
+
+    /// A picture of the pool: which slabs it has, and what each of their slots is used for.
+    ///
+    /// Exact, and as much work as there are slots.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// # let context = ze_area::Context::new()?;
+    /// let pool = context.host_area().pool()?;
+    /// let messages: Vec<_> = (0..100).map(|_| pool.mmap::<u8>(1000)).collect::<Result<_, _>>()?;
+    /// let map = pool.map();
+    /// println!("{map}"); // for the terminal
+    /// let picture: String = map.to_svg(); // for a file
+    /// assert_eq!(map.bytes(ze_area::SlotState::Live), 100 * 1024);
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    #[must_use]
+    pub fn map(&self) -> PoolMap {
+        self.inner.map()
+    }
+
+    /// A buffer that this thread has nothing for.
+    #[cold]
+    #[inline(never)]
+    fn slow(&self, bytes: usize, align: usize) -> Result<(NonNull<u8>, BufferMemory)> {
+        let inner = &*self.inner;
+        let classes = inner.classes();
+        let slab_align = self.align.bytes().max(LEAST);
+        let mut class = if align > slab_align {
+            Class::SINGLE
+        } else {
+            classes.of(bytes)
+        };
+        if class != Class::SINGLE {
+            if let Some((class, slot)) = inner.take_shared(class) {
+                return Ok(self.pooled(slot, class));
+            }
+            if let Some(slot) = inner.take_rested(class) {
+                return Ok(self.pooled(slot, class));
+            }
+            let (slab, _) = classes.slab(class);
+            let recipe = &self.handle.ground.recipe;
+            // What the device refuses as a slab it may give as it is asked for.
+            if slab as u64 > recipe.max_alloc_size && !recipe.relaxed {
+                class = Class::SINGLE;
+            }
+        }
+        let (whole, slot_bytes) = match class {
+            Class::SINGLE => (bytes, bytes),
+            _ => (classes.slab(class).0, classes.bytes(class)),
+        };
+        let blank = self.fresh(whole, align.max(slab_align))?;
+        let slot = inner.take_fresh(blank, class, slot_bytes);
+        Ok(self.pooled(slot, class))
+    }
+
+    fn pooled(&self, slot: Slot, class: Class) -> (NonNull<u8>, BufferMemory) {
+        let pooled = Pooled::new(slot, &self.inner, class);
+        (pooled.start(), BufferMemory::Pooled(pooled))
+    }
+
+    /// Memory of the driver.
+    fn fresh(&self, bytes: usize, align: usize) -> Result<Blank> {
+        let inner = &*self.inner;
+        self.reserve(bytes)?;
+        let ledger = self.handle.context.ledger(P::KIND);
+        let allocated = allocate::<P>(ledger, &self.handle.ground.recipe, bytes, align);
+        let (start, memory) = match allocated {
+            Ok(allocated) => allocated,
+            Err(error) => {
+                inner.unreserve(bytes);
+                return Err(error);
+            }
+        };
+        // What was added to align it, where the driver does not.
+        let added = memory.bytes() - bytes;
+        if added > 0
+            && let Err(error) = self.reserve(added)
+        {
+            drop(memory);
+            inner.unreserve(bytes);
+            return Err(error);
+        }
+        Ok(Blank {
+            memory,
+            start,
+            bytes,
+        })
+    }
+
+    /// Makes room under the limit.
+    fn reserve(&self, bytes: usize) -> Result<()> {
+        let inner = &*self.inner;
+        if inner.reserve(bytes) {
+            return Ok(());
+        }
+        inner.trim();
+        if inner.reserve(bytes) {
+            return Ok(());
+        }
+        Err(inner.limit_reached(bytes))
+    }
+}
+
+impl<A: Alignment, P: Placement> RawArea for Pool<A, P> {
+    #[inline(always)]
+    fn at_hand(&self, _: Inside, bytes: usize, align: usize) -> Option<Pooled> {
+        // With most alignments this is known when it is compiled.
+        if align > self.align.bytes().max(LEAST) {
+            return None;
+        }
+        let class = self.inner.classes().of(bytes);
+        let slot = self.inner.take(class)?;
+        Some(Pooled::new(slot, &self.inner, class))
+    }
+
+    #[cold]
+    fn allocate(
+        &self,
+        _: Inside,
+        bytes: usize,
+        align: usize,
+    ) -> Result<(NonNull<u8>, BufferMemory)> {
+        self.slow(bytes, align.max(self.align.bytes()))
+    }
+
+    fn upload_list(&self, _: Inside) -> Result<Arc<ImmediateList>> {
+        match &self.handle.ground.device {
+            Some(device) => self.handle.context.upload_list(device),
+            None => {
+                let context = &self.handle.context;
+                context.upload_list(context.first_device()?)
+            }
+        }
+    }
+}
+
+impl<A: Alignment, P: Placement> Area for Pool<A, P> {
+    type Placement = P;
+    type Align = A;
+
+    fn context(&self) -> &Context {
+        &self.handle.context
+    }
+
+    fn alignment(&self) -> A {
+        self.align
+    }
+}
+
+impl<A: Alignment, P: Placement> Clone for Pool<A, P> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            handle: Arc::clone(&self.handle),
+            align: self.align,
+            placement: PhantomData,
+        }
+    }
+}
+
+impl<A: Alignment, P: Placement> fmt::Debug for Pool<A, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("name", &self.handle.settings.name)
+            .field("placement", &P::KIND)
+            .field("align", &self.align.bytes())
+            .finish_non_exhaustive()
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::{DriverMemory, Queue, Source};
 use crate::area::{Area, DeviceMemFlags, FreePolicy, HostMemFlags};
-use crate::buffer::{Element, Fits, ZeBuffer};
+use crate::buffer::{BufferMemory, Element, Fits, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::Result;
@@ -57,7 +57,7 @@ fn beside<T: Element, P: Placement>(
     let (start, allocation) = allocate::<P>(context.ledger(P::KIND), &recipe, bytes, align)?;
     // SAFETY: from `start` on the allocation, which is nobody else's, has room for the elements,
     // aligned.
-    Ok(unsafe { ZeBuffer::over(start, len, allocation) })
+    Ok(unsafe { ZeBuffer::over(start, len, BufferMemory::Own(allocation)) })
 }
 
 impl Queue {

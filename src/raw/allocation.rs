@@ -86,6 +86,11 @@ impl Allocation {
         (this.base, this.bytes, this.policy)
     }
 
+    /// Its size, with what was added to align it.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     #[inline]
     pub(crate) fn home(&self) -> &Home {
         &self.home
@@ -127,7 +132,8 @@ impl Allocation {
 }
 
 impl Drop for Allocation {
-    #[inline]
+    // Not where the buffer is dropped, which may be one of a pool: then this code is in the way.
+    #[inline(never)]
     fn drop(&mut self) {
         // SAFETY: by the invariant the base pointer is live and ours; it is not used again.
         let freed = unsafe { release(self.home.ledger(), self.base, self.policy) };

@@ -64,10 +64,6 @@ impl ContextInner {
 
     /// From now on it is asked for its idle memory where there is too little, for as long as it
     /// lives.
-    #[cfg_attr(
-        not(all(test, feature = "cpu")),
-        expect(dead_code, reason = "nothing keeps memory yet")
-    )]
     pub(crate) fn register(&self, keeper: Weak<dyn Keeper>) {
         self.keepers.register(keeper);
     }

@@ -107,6 +107,7 @@ pub(crate) fn run(
 
 #[cfg(unix)]
 mod unix {
+    use crate::raw::barrier;
     use crate::raw::lock::lock;
     use core::cell::Cell;
     use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering, compiler_fence, fence};
@@ -244,7 +245,7 @@ mod unix {
     pub(super) fn prepare() {
         // In a child of a fork that sets up a driver of its own, the child.
         PROCESS.store(std::process::id(), Ordering::Relaxed);
-        if STATE.load(Ordering::Relaxed) & ASYMMETRIC == 0 && membarrier(Membarrier::Register) {
+        if STATE.load(Ordering::Relaxed) & ASYMMETRIC == 0 && barrier::is_available() {
             STATE.fetch_or(ASYMMETRIC, Ordering::Relaxed);
         }
         #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -322,7 +323,7 @@ mod unix {
             return;
         }
         if state & ASYMMETRIC != 0 {
-            membarrier(Membarrier::Run);
+            let _ = barrier::on_all_threads();
         }
         fence(Ordering::SeqCst);
         let own = SLOT.get();
@@ -344,27 +345,5 @@ mod unix {
             }
             std::thread::yield_now();
         }
-    }
-
-    #[derive(Clone, Copy)]
-    enum Membarrier {
-        Register,
-        Run,
-    }
-
-    /// `membarrier(2)` for the threads of this process; whether it worked.
-    #[cfg(target_os = "linux")]
-    fn membarrier(what: Membarrier) -> bool {
-        let command = match what {
-            Membarrier::Register => libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
-            Membarrier::Run => libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED,
-        };
-        // SAFETY: the system call takes three numbers and touches no memory.
-        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn membarrier(_: Membarrier) -> bool {
-        false
     }
 }

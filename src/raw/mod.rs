@@ -1,6 +1,9 @@
 //! The unsafe floor: handles, the one way of calling the driver, and the one `Drop` that frees.
 
 pub(crate) mod allocation;
+pub(crate) mod atomics;
+pub(crate) mod barrier;
+pub(crate) mod biased;
 pub(crate) mod budget;
 pub(crate) mod call;
 pub(crate) mod context;

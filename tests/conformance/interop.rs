@@ -434,6 +434,7 @@ fn memory_goes_to_a_c_program_and_back(subject: &Subject) {
         bytes: 100,
         device: subject.device().as_raw(),
         policy: FreePolicy::Immediate,
+        slot: None,
     };
     // SAFETY: the memory was just allocated in this context, and is given away here.
     let mut buffer: ZeBuffer<u8, Shared> = unsafe { ZeBuffer::from_raw_parts(&context, parts) };

@@ -1,5 +1,6 @@
 //! What users rely on of the text and of the picture.
 
+use super::svg::Xml;
 use super::{KeptMap, PoolMap, SlabMap, SlotState};
 use crate::placement::PlacementKind;
 use SlotState::{Cached, Free, Live};
@@ -109,10 +110,13 @@ fn a_column_looks_full_or_empty_only_where_it_is() {
 fn text_of_a_huge_pool_is_short_and_says_so() {
     let one_class = mixed(100_000, 1, |_| 64 * KIB);
     let wide = mixed(30_000, 4, |_| 16 * KIB);
+    let mut both = wide.slabs().to_vec();
+    both.extend((0..30_000).map(|at| slab(at * 16 * KIB, 16 * KIB, 16 * KIB, "#")));
+    let both = map("both", both, Vec::new());
     let many_classes = mixed(100_000, 1, |at| 64 * KIB * (1 + at % 900));
     let kept = (0..100_000).map(|at| KeptMap::new(at * MIB, MIB)).collect();
     let kept = map("kept", many_classes.slabs().to_vec(), kept);
-    for map in [one_class, wide, many_classes, kept] {
+    for map in [one_class, wide, both, many_classes, kept] {
         let text = map.to_string();
         assert!(text.lines().count() <= 200, "{}", text.lines().count());
         assert!(text.lines().all(|line| line.len() <= 160), "{text}");
@@ -225,14 +229,45 @@ fn a_picture_of_a_huge_pool_stays_small() {
 }
 
 #[test]
+fn slabs_have_a_rectangle_each_as_long_as_it_can_be_seen() {
+    for slabs in [1, 2, 40, 1000] {
+        let svg = mixed(slabs, 4, |_| 16 * KIB).to_svg();
+        let document = Document::parse(&svg).unwrap();
+        let drawn = elements(&document).filter(|node| node.has_tag_name("g"));
+        assert_eq!(drawn.count(), slabs);
+        assert!(!svg.contains("drawn several as one"));
+    }
+    assert!(
+        mixed(100_000, 1, |_| KIB)
+            .to_svg()
+            .contains("drawn several as one")
+    );
+}
+
+#[test]
+fn what_xml_cannot_say_is_replaced() {
+    let text: String = ('\0'..='\u{ff}')
+        .chain(['\u{fffe}', '\u{ffff}', '\u{10ffff}'])
+        .collect();
+    let xml = format!("<a b=\"{0}\">{0}</a>", Xml(&text));
+    let document = Document::parse(&xml).unwrap();
+    let expected = text.replace(
+        |c| c < ' ' || c == '\u{fffe}' || c == '\u{ffff}',
+        "\u{fffd}",
+    );
+    assert_eq!(document.root_element().text(), Some(&*expected));
+    assert_eq!(document.root_element().attribute("b"), Some(&*expected));
+}
+
+#[test]
 fn areas_are_in_proportion_to_bytes() {
-    // Slots that have a column each.
+    // Slots that have a column each; a slab of more than a row.
     let slabs = vec![
         slab(0, 64 * KIB, 4 * KIB, "##..++.#........"),
-        slab(MIB, 64 * KIB, 12 * KIB, "#+.##"),
-        slab(2 * MIB, 512 * KIB, 512 * KIB, "#"),
-        slab(3 * MIB, 2 * MIB, 2 * MIB, "."),
-        slab(5 * MIB, MIB, MIB, "+"),
+        slab(MIB, 128 * KIB, 44 * KIB, "#+"),
+        slab(2 * MIB, 256 * KIB, 256 * KIB, "#"),
+        slab(3 * MIB, 192 * KIB, 192 * KIB, "."),
+        slab(5 * MIB, 128 * KIB, 128 * KIB, "+"),
     ];
     let map = map("", slabs, vec![KeptMap::new(8 * MIB, 64 * KIB)]);
     let svg = map.to_svg();

@@ -1,0 +1,466 @@
+//! A pool's inside: the fast ways in and out, and the slow ones.
+
+use super::cache::Rack;
+use super::central::Central;
+use super::class::{Class, Classes};
+use super::near::{self, Cache};
+use super::span::{Blank, Slot};
+use super::stats::PoolStats;
+use crate::error::{Error, Result};
+use crate::placement::PlacementKind;
+use crate::raw::immediate::ImmediateList;
+use crate::raw::lock::lock;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+/// The number of the last pool; none has 0.
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+/// What handles of a pool and its buffers share.
+///
+/// It lives while a handle does, and after that, by `keep`, until its last slot has come back.
+#[derive(Debug)]
+pub(crate) struct PoolInner {
+    /// No other pool of this process has or had it.
+    number: u64,
+    name: String,
+    classes: Classes,
+    /// Slots are erased before they are used again.
+    erases: bool,
+    kind: PlacementKind,
+    this: Weak<Self>,
+    /// Device memory is erased through it.
+    list: Option<Arc<ImmediateList>>,
+    central: Mutex<Central>,
+    /// Held while no handle is left and slots are out.
+    keep: Mutex<Option<Arc<Self>>>,
+    /// Bytes that the driver has given, or is about to.
+    held: AtomicU64,
+    peak_held: AtomicU64,
+    limit: u64,
+    driver_allocations: AtomicU64,
+    driver_frees: AtomicU64,
+}
+
+/// How a pool is made.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) name: String,
+    pub(super) classes: Classes,
+    pub(super) erases: bool,
+    pub(super) kind: PlacementKind,
+    pub(super) list: Option<Arc<ImmediateList>>,
+    pub(super) kept_capacity: usize,
+    pub(super) idle_after: std::time::Duration,
+    pub(super) limit: u64,
+}
+
+impl PoolInner {
+    pub(super) fn new(plan: Plan) -> Arc<Self> {
+        let central = Central::new(plan.classes, plan.kept_capacity, plan.idle_after);
+        Arc::new_cyclic(|this| Self {
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
+            name: plan.name,
+            classes: plan.classes,
+            erases: plan.erases,
+            kind: plan.kind,
+            this: Weak::clone(this),
+            list: plan.list,
+            central: Mutex::new(central),
+            keep: Mutex::new(None),
+            held: AtomicU64::new(0),
+            peak_held: AtomicU64::new(0),
+            limit: plan.limit,
+            driver_allocations: AtomicU64::new(0),
+            driver_frees: AtomicU64::new(0),
+        })
+    }
+
+    #[inline]
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Bytes that the driver has given, or is about to.
+    pub(super) fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(super) fn classes(&self) -> &Classes {
+        &self.classes
+    }
+
+    pub(super) fn kind(&self) -> PlacementKind {
+        self.kind
+    }
+
+    pub(super) fn weak(&self) -> Weak<Self> {
+        Weak::clone(&self.this)
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Central> {
+        lock(&self.central)
+    }
+
+    // Threads.
+
+    pub(super) fn adopt(&self) -> Arc<Cache> {
+        self.lock().adopt()
+    }
+
+    /// Takes over what a thread keeps, which ends.
+    pub(super) fn orphan(&self, cache: Arc<Cache>) {
+        let mut freed = Vec::new();
+        let mut central = self.lock();
+        // SAFETY: this is the owner's thread, outside, and others seize it with the lock held only.
+        let racks = unsafe { cache.by_force() };
+        for class in self.classes.all() {
+            if let Some(rack) = racks.get_mut(class) {
+                let loaded = core::mem::take(&mut rack.loaded);
+                let spare = core::mem::take(&mut rack.spare);
+                central.keep(class, loaded, &mut freed);
+                central.keep(class, spare, &mut freed);
+            }
+        }
+        racks.shrink();
+        central.orphan(cache);
+        drop(central);
+        self.discard(freed);
+    }
+
+    // Memory of the driver.
+
+    /// Makes room under the limit for that many bytes; whether there is room.
+    pub(super) fn reserve(&self, bytes: usize) -> bool {
+        let more = |held: u64| {
+            held.checked_add(bytes as u64)
+                .filter(|&all| all <= self.limit)
+        };
+        let reserved = self
+            .held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        if let Ok(held) = reserved {
+            self.peak_held
+                .fetch_max(held + bytes as u64, Ordering::Relaxed);
+        }
+        reserved.is_ok()
+    }
+
+    /// What was reserved is not taken.
+    pub(super) fn unreserve(&self, bytes: usize) {
+        self.held.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Frees. Not to be called with the lock held.
+    pub(super) fn discard(&self, freed: Vec<Blank>) {
+        for blank in freed {
+            let bytes = blank.memory.bytes();
+            drop(blank);
+            self.driver_frees.fetch_add(1, Ordering::Relaxed);
+            self.unreserve(bytes);
+        }
+    }
+
+    /// Gives all idle memory back; how many bytes that were.
+    pub(super) fn trim(&self) -> usize {
+        let mut freed = Vec::new();
+        let mut central = self.lock();
+        central.collect(&mut freed);
+        central.give_back(&mut freed);
+        drop(central);
+        let bytes = freed.iter().map(|blank| blank.memory.bytes()).sum();
+        self.discard(freed);
+        bytes
+    }
+
+    /// Gives all memory back, where no buffer lives, and begins to count anew.
+    pub(super) fn reset(&self) -> Result<()> {
+        let mut freed = Vec::new();
+        let mut central = self.lock();
+        central.collect(&mut freed);
+        central.give_back(&mut freed);
+        let live = !central.is_uncut();
+        if !live {
+            central.forget();
+            self.peak_held.store(0, Ordering::Relaxed);
+            self.driver_allocations.store(0, Ordering::Relaxed);
+            self.driver_frees.store(0, Ordering::Relaxed);
+        }
+        drop(central);
+        self.discard(freed);
+        if live {
+            let stats = self.stats();
+            return Err(Error::PoolInUse {
+                name: self.name.clone(),
+                live_buffers: stats.live_buffers,
+                live_bytes: stats.live_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// What the driver was asked for.
+    pub(super) fn driver_counts(&self, stats: &mut PoolStats) {
+        stats.held_bytes = self.held.load(Ordering::Relaxed);
+        stats.peak_held_bytes = self.peak_held.load(Ordering::Relaxed);
+        stats.driver_allocations = self.driver_allocations.load(Ordering::Relaxed);
+        stats.driver_frees = self.driver_frees.load(Ordering::Relaxed);
+    }
+
+    /// No handle is left.
+    pub(super) fn close(self: &Arc<Self>) {
+        let mut freed = Vec::new();
+        let mut central = self.lock();
+        central.close();
+        // Where what threads keep cannot be had, it is lost with the pool, and memory with it.
+        central.collect(&mut freed);
+        central.give_back(&mut freed);
+        if !central.is_uncut() {
+            *lock(&self.keep) = Some(Arc::clone(self));
+        }
+        drop(central);
+        self.discard(freed);
+    }
+
+    // Slots.
+
+    /// A free slot of this thread's.
+    #[inline]
+    pub(super) fn take(&self, class: Class) -> Option<Slot> {
+        // SAFETY: the pool lives as long as this reference.
+        let cache = unsafe { near::find(self.number) }?;
+        // SAFETY: it is this thread's, and what is done inside does not come here again.
+        let mut racks = unsafe { cache.enter() }?;
+        racks.get_mut(class)?.take()
+    }
+
+    /// A free slot that lies somewhere in the pool.
+    pub(super) fn take_shared(&self, class: Class) -> Option<(Class, Slot)> {
+        let mut freed = Vec::new();
+        let cache = near::cache(self);
+        let mut central = self.lock();
+        let taken = match &cache {
+            Some(cache) => {
+                // SAFETY: it is this thread's, outside; others seize it with the lock held only.
+                let racks = unsafe { cache.by_force() };
+                let room = central.room();
+                racks
+                    .grown(class, self.classes.bytes(class), room)
+                    .and_then(|(rack, capacity)| refill(&mut central, class, rack, capacity))
+            }
+            None => {
+                let slot = central
+                    .full_magazine(class)
+                    .and_then(|mut magazine| {
+                        let slot = magazine.pop();
+                        central.keep(class, magazine, &mut freed);
+                        slot
+                    })
+                    .or_else(|| central.take(class));
+                central.shelf_mut(class).taken += u64::from(slot.is_some());
+                slot
+            }
+        };
+        let taken = match taken {
+            Some(slot) => Some((class, slot)),
+            None => {
+                let larger = central.take_larger(class);
+                if let Some((larger, _)) = larger {
+                    central.shelf_mut(larger).taken += 1;
+                }
+                larger
+            }
+        };
+        central.tick(&mut freed);
+        drop(central);
+        self.discard(freed);
+        taken
+    }
+
+    /// A slot of idle memory.
+    pub(super) fn take_rested(&self, class: Class) -> Option<Slot> {
+        let (bytes, _) = self.classes.slab(class);
+        let mut central = self.lock();
+        let blank = central.rested(bytes)?;
+        Some(cut(&mut central, blank, class, self.classes.bytes(class)))
+    }
+
+    /// A slot of fresh memory.
+    pub(super) fn take_fresh(&self, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
+        self.driver_allocations.fetch_add(1, Ordering::Relaxed);
+        cut(&mut self.lock(), blank, class, slot_bytes)
+    }
+
+    /// Takes a slot back. What is returned is to be dropped when this reference is not used any more: it
+    /// may be what keeps it alive.
+    #[inline]
+    #[must_use]
+    pub(super) fn give(&self, slot: Slot, class: Class) -> Option<Arc<Self>> {
+        if self.erases && self.erased(&slot).is_err() {
+            return self.give_tainted(slot, class);
+        }
+        match self.put(slot, class) {
+            Ok(()) => None,
+            Err(slot) => self.give_shared(slot, class),
+        }
+    }
+
+    /// Keeps a slot for this thread, where it has room.
+    #[inline]
+    fn put(&self, slot: Slot, class: Class) -> Result<(), Slot> {
+        // SAFETY: the pool lives as long as this reference.
+        let Some(cache) = (unsafe { near::find(self.number) }) else {
+            return Err(slot);
+        };
+        // SAFETY: it is this thread's, and what is done inside does not come here again.
+        let Some(mut racks) = (unsafe { cache.enter() }) else {
+            return Err(slot);
+        };
+        match racks.get_mut(class) {
+            Some(rack) => rack.put(slot),
+            None => Err(slot),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_shared(&self, slot: Slot, class: Class) -> Option<Arc<Self>> {
+        // Once the slot is given, another thread may drop what kept this alive.
+        let this = self.this.upgrade();
+        let mut freed = Vec::new();
+        let cache = match class {
+            Class::SINGLE => None,
+            _ => near::cache(self),
+        };
+        let mut central = self.lock();
+        // Nothing is kept for a thread by a pool that is gone.
+        match cache.filter(|_| !central.is_closed()) {
+            Some(cache) => {
+                // SAFETY: it is this thread's, outside; others seize it with the lock held only.
+                let racks = unsafe { cache.by_force() };
+                let room = central.room();
+                let rack = racks.grown(class, self.classes.bytes(class), room);
+                if let Some((rack, capacity)) = rack {
+                    stow(&mut central, class, rack, capacity, slot, &mut freed);
+                }
+            }
+            None => {
+                if class != Class::SINGLE {
+                    central.shelf_mut(class).given += 1;
+                }
+                central.give(slot, &mut freed);
+            }
+        }
+        central.tick(&mut freed);
+        self.leave(central, freed);
+        this
+    }
+
+    /// Takes a slot back that is not to be used again.
+    #[cold]
+    fn give_tainted(&self, slot: Slot, class: Class) -> Option<Arc<Self>> {
+        let this = self.this.upgrade();
+        let mut freed = Vec::new();
+        let mut central = self.lock();
+        central.taint(&slot);
+        if class != Class::SINGLE {
+            central.shelf_mut(class).given += 1;
+        }
+        central.give(slot, &mut freed);
+        self.leave(central, freed);
+        this
+    }
+
+    /// Frees what is listed; the caller keeps this alive.
+    fn leave(&self, central: MutexGuard<'_, Central>, freed: Vec<Blank>) {
+        let last = central.is_closed() && central.is_uncut();
+        drop(central);
+        self.discard(freed);
+        if last {
+            drop(lock(&self.keep).take());
+        }
+    }
+
+    fn erased(&self, slot: &Slot) -> Result<()> {
+        let (start, bytes) = (slot.start().as_ptr(), slot.span().slot_bytes());
+        match &self.list {
+            // SAFETY: the slot is live memory of the context that the list is of, and nobody else uses it.
+            Some(list) => unsafe { list.fill(start.cast(), &[0], bytes) },
+            None => {
+                // SAFETY: the host can write to the slot, which nobody else uses; a pool of device memory
+                // that erases has a list.
+                unsafe { start.write_bytes(0, bytes) };
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Cuts memory into slots, and takes one for a buffer.
+fn cut(central: &mut Central, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
+    let slot = central.cut(blank, class, slot_bytes);
+    if class != Class::SINGLE {
+        central.shelf_mut(class).taken += 1;
+    }
+    slot
+}
+
+/// A slot for a thread whose rack has run empty.
+fn refill(central: &mut Central, class: Class, rack: &mut Rack, capacity: usize) -> Option<Slot> {
+    if let Some(slot) = rack.take() {
+        return Some(slot);
+    }
+    core::mem::swap(&mut rack.loaded, &mut rack.spare);
+    if let Some(slot) = rack.take() {
+        return Some(slot);
+    }
+    if let Some(magazine) = central.full_magazine(class) {
+        rack.loaded = magazine;
+        return rack.take();
+    }
+    let slot = central.take(class)?;
+    rack.taken += 1;
+    rack.make_room(capacity);
+    // What is left of spans that are cut already costs nothing.
+    while rack.loaded.len() < rack.loaded.capacity() {
+        let Some(slot) = central.take(class) else {
+            break;
+        };
+        rack.loaded.push(slot);
+    }
+    Some(slot)
+}
+
+/// Puts a slot into a rack that has run full.
+fn stow(
+    central: &mut Central,
+    class: Class,
+    rack: &mut Rack,
+    capacity: usize,
+    slot: Slot,
+    freed: &mut Vec<Blank>,
+) {
+    let Err(slot) = rack.put(slot) else {
+        return;
+    };
+    if rack.spare.is_empty() {
+        core::mem::swap(&mut rack.loaded, &mut rack.spare);
+    } else {
+        let full = core::mem::replace(&mut rack.spare, core::mem::take(&mut rack.loaded));
+        central.keep(class, full, freed);
+    }
+    rack.make_room(capacity);
+    if let Err(slot) = rack.put(slot) {
+        rack.given += 1;
+        central.give(slot, freed);
+    }
+}
