@@ -120,7 +120,10 @@ pub use device::{
     QueueGroupFlags, ZeDevice,
 };
 pub use driver::{Driver, Extension, Version};
-pub use error::{Error, ErrorKind, FreeError, RegionBound, Result, ResultCode, Returned};
+pub use error::{
+    Error, ErrorKind, FreeError, Holder, Holders, LimitOf, RegionBound, Result, ResultCode,
+    Returned,
+};
 pub use kernel::{
     Arg, Args, Atomic, Dimensions, Grid, GridProblem, In, InOut, Kernel, KernelProperties, Launch,
     Local, LocalMemory, Module, ModuleBuilder, Now, Nullable, Out, Parameter, Signature, local,

@@ -44,6 +44,8 @@ mod interop;
 mod kernels;
 #[path = "conformance/lifetimes.rs"]
 mod lifetimes;
+#[path = "conformance/limits.rs"]
+mod limits;
 #[path = "conformance/memory_errors.rs"]
 mod memory_errors;
 #[path = "conformance/modules.rs"]
@@ -132,6 +134,7 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         aml::PROMISES,
         errors::PROMISES,
         memory_errors::PROMISES,
+        limits::PROMISES,
         finding::PROMISES,
         alignment::PROMISES,
         sizes::PROMISES,

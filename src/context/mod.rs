@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::kernel::ModuleBuilder;
 use crate::placement::PlacementKind;
 use crate::queue::{Queue, QueueBuilder};
+use crate::raw::budget::Budget;
 use crate::raw::context::{ContextInner, Ledger, MemoryUse, create};
 use crate::raw::event::Events;
 use crate::raw::home::Home;
@@ -75,6 +76,7 @@ struct ContextShared {
 pub struct ContextBuilder {
     driver: Option<Driver>,
     devices: Option<Vec<ZeDevice>>,
+    memory_limit: Option<u64>,
 }
 
 impl ContextBuilder {
@@ -95,6 +97,35 @@ impl ContextBuilder {
         self
     }
 
+    /// The most bytes of all placements together that are allocated at once; none where no limit is
+    /// given.
+    ///
+    /// What counts is what [`MemoryReport::live_bytes`] counts, and what drops could not free. A
+    /// request beyond the limit is [`Error::LimitReached`], after the pools of the context have
+    /// given back what they keep for reuse. Memory that other code allocated in the context does
+    /// not count; buffers made of raw parts do, and may pass the limit.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// use ze_area::{Context, Error};
+    ///
+    /// let context = Context::builder().memory_limit(1 << 20).build()?;
+    /// let area = context.host_area();
+    /// let first = area.mmap::<u8>(1 << 20)?;
+    /// let error = area.mmap::<u8>(1).unwrap_err();
+    /// assert!(matches!(error, Error::LimitReached { limit: 0x10_0000, requested: 1, .. }));
+    /// println!("{error}"); // who holds how much, and what to do
+    /// drop(first);
+    /// area.mmap::<u8>(1)?;
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: u64) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
     /// Makes the context.
     ///
     /// # Errors
@@ -102,11 +133,12 @@ impl ContextBuilder {
     /// Those of [`Driver::find`]; [`Error::DeviceNotInContext`] for a device of another driver;
     /// [`Error::NoDevice`] for an empty list; [`Error::Call`].
     pub fn build(self) -> Result<Context> {
+        let limit = self.memory_limit;
         let (driver, devices) = self.checked()?;
         let handles: Option<Vec<_>> = devices
             .as_ref()
             .map(|devices| devices.iter().map(ZeDevice::as_raw).collect());
-        let inner = create(driver.inner(), handles.as_deref())?;
+        let inner = create(driver.inner(), handles.as_deref())?.with_limit(limit);
         Ok(Context::over(inner, driver, devices))
     }
 
@@ -330,6 +362,35 @@ impl Context {
             shared: shared.usage(),
             host: host.usage(),
         }
+    }
+
+    /// The most bytes that may be allocated at once, where the context was made with a limit:
+    /// [`ContextBuilder::memory_limit`].
+    #[must_use]
+    pub fn memory_limit(&self) -> Option<u64> {
+        self.inner().budget().map(Budget::limit)
+    }
+
+    /// Gives all memory that pools of the context keep for reuse back to the driver, and says how
+    /// many bytes that were.
+    ///
+    /// There is no need to call it before allocating: where memory runs out, or the context's limit
+    /// is reached, it is done before there is an error. It is for memory that others can use: other
+    /// contexts, other processes.
+    ///
+    /// ```
+    /// # #[cfg(feature = "cpu")] {
+    /// use ze_area::Context;
+    ///
+    /// let context = Context::new()?;
+    /// drop(context.host_area().mmap::<f32>(1000)?);
+    /// assert_eq!(context.trim(), 0); // areas keep nothing: a drop frees
+    /// # }
+    /// # Ok::<(), ze_area::Error>(())
+    /// ```
+    #[expect(clippy::must_use_candidate, reason = "it is called for what it does")]
+    pub fn trim(&self) -> usize {
+        self.inner().give_back()
     }
 
     /// The device of that handle, also one that the context was not made with.

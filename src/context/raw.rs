@@ -110,9 +110,10 @@ impl ContextBuilder {
         handle: sys::ze_context_handle_t,
         ownership: Ownership,
     ) -> Result<Context> {
+        let limit = self.memory_limit;
         let (driver, devices) = self.checked()?;
         // SAFETY: passed on to the caller.
         let inner = unsafe { adopt(driver.inner(), handle, ownership) }?;
-        Ok(Context::over(inner, driver, devices))
+        Ok(Context::over(inner.with_limit(limit), driver, devices))
     }
 }

@@ -13,7 +13,7 @@ pub enum ErrorKind {
     InvalidArgument,
     /// The request is beyond what the driver or device can do (`AML_ENOTSUP`).
     NotSupported,
-    /// No memory is left (`AML_ENOMEM`).
+    /// No memory is left, or a limit on it is reached (`AML_ENOMEM`).
     OutOfMemory,
     /// Regions overlap (`AML_EDOM`).
     Domain,
@@ -43,7 +43,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Call { code, .. } | Self::BuildFailed { code, .. } => code.kind(),
-            Self::OutOfMemory { .. } => ErrorKind::OutOfMemory,
+            Self::OutOfMemory { .. } | Self::LimitReached { .. } => ErrorKind::OutOfMemory,
             Self::NoDriver { .. }
             | Self::NoSuchDriver { .. }
             | Self::Load(_)

@@ -1,6 +1,6 @@
 //! Parts of messages.
 
-use super::ResultCode;
+use super::{Holders, ResultCode};
 use level_zero_sys as sys;
 
 /// How many bytes of a request are there to align.
@@ -9,6 +9,14 @@ pub(super) fn to_align(padding: usize) -> String {
         return String::new();
     }
     format!(" ({padding} of them to align the buffer, which the driver does not)")
+}
+
+/// Who holds memory.
+pub(super) fn held(holders: &Holders) -> String {
+    if holders.is_empty() {
+        return String::new();
+    }
+    format!(" ({holders})")
 }
 
 /// What there is instead of what was asked for.

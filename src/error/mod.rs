@@ -1,11 +1,13 @@
 //! What can go wrong, and of which kind it is.
 
 mod code;
+mod holder;
 mod kind;
 mod message;
 mod returned;
 
 pub use code::ResultCode;
+pub use holder::{Holder, Holders, LimitOf};
 pub use kind::ErrorKind;
 pub use returned::{FreeError, Returned};
 
@@ -14,7 +16,7 @@ use crate::kernel::{Grid, GridProblem};
 use crate::placement::PlacementKind;
 use core::fmt;
 use level_zero_sys as sys;
-use message::{listed, to_align, without_compiler};
+use message::{held, listed, to_align, without_compiler};
 use std::path::Path;
 
 /// The result of everything in this library that can fail.
@@ -111,6 +113,32 @@ pub enum Error {
         live_bytes: u64,
         /// Buffers of this context that are live in that placement.
         live_buffers: u64,
+    },
+    /// The context or pool may not have more memory at once.
+    ///
+    /// For the context, all that its pools kept for reuse was given back before.
+    #[error(
+        "the limit of {limit} bytes of {of} is reached: {requested} bytes of {placement} memory{} \
+         were asked for, and {live_bytes} bytes are live{}: {}",
+        to_align(*padding), held(holders), of.advice()
+    )]
+    LimitReached {
+        /// What has the limit.
+        of: Box<LimitOf>,
+        /// The limit, in bytes.
+        limit: u64,
+        /// Where the memory was asked.
+        placement: PlacementKind,
+        /// How many bytes were asked.
+        requested: usize,
+        /// How many of them are there only so that the buffer can be aligned, where the driver
+        /// does not align.
+        padding: usize,
+        /// Bytes that counted towards the limit when memory was asked for: those of live buffers,
+        /// of what other threads were asking for, and what drops could not free.
+        live_bytes: u64,
+        /// Who holds them: pools by their names, and the buffers of areas by placement.
+        holders: Holders,
     },
     /// One allocation is larger than the device allows.
     #[error(
@@ -563,6 +591,37 @@ mod tests {
         let code = ResultCode::from_raw(0x7fff_0001);
         assert_eq!((code.name(), code.kind()), (None, ErrorKind::Failure));
         assert!(code.to_string().contains("0x7fff0001"));
+    }
+
+    #[test]
+    fn a_limit_that_is_reached_says_whose_it_is_who_holds_what_and_what_to_do() {
+        let holder = |name, bytes| Holder::new(name, PlacementKind::Host, bytes, 1);
+        let reached = |of| Error::LimitReached {
+            of: Box::new(of),
+            limit: 1000,
+            placement: PlacementKind::Device,
+            requested: 300,
+            padding: 63,
+            live_bytes: 900,
+            holders: Holders::largest(vec![holder("a", 100), holder("b", 800)]),
+        };
+        let text = reached(LimitOf::Context).to_string();
+        let says = "the limit of 1000 bytes of this context is reached: 300 bytes of device memory \
+             (63 of them to align the buffer, which the driver does not) were asked for, and 900 \
+             bytes are live (b: 800 bytes of host memory in 1 buffer, a: 100 bytes of host memory in \
+             1 buffer): drop some";
+        assert!(text.starts_with(says), "{text}");
+        let advice = ["ContextBuilder::memory_limit", "Context::trim"];
+        assert!(advice.iter().all(|word| text.contains(word)), "{text}");
+        let text = reached(LimitOf::Pool("weights".into())).to_string();
+        assert!(
+            text.contains("1000 bytes of the pool \"weights\" is"),
+            "{text}"
+        );
+        assert!(
+            text.contains("trim the pool") && text.contains("raise its limit"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,11 +3,13 @@
 use crate::area::{DeviceMemFlags, FreePolicy, HostMemFlags};
 use crate::error::{Error, Result, ResultCode};
 use crate::placement::{Placement, PlacementKind};
+use crate::raw::budget::Reservation;
 use crate::raw::call::{check, failed};
 use crate::raw::context::Ledger;
 use crate::raw::exit::barred;
 use crate::raw::handle::DeviceHandle;
 use crate::raw::home::Home;
+use crate::raw::shortage::{Failure, Short, Shortage};
 use core::ffi::c_void;
 use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
@@ -33,13 +35,33 @@ unsafe impl Send for Allocation {}
 unsafe impl Sync for Allocation {}
 
 impl Allocation {
-    /// Takes over an allocation.
+    /// Takes over an allocation that this library gave up or never had: it counts from now on, also
+    /// where that is more than the context's limit.
     ///
     /// # Safety
     ///
     /// The invariant of the type must hold for the arguments.
     #[inline]
     pub(crate) unsafe fn from_raw(
+        base: NonNull<u8>,
+        bytes: usize,
+        ledger: &Arc<Ledger>,
+        device: Option<DeviceHandle>,
+        policy: FreePolicy,
+    ) -> Self {
+        ledger.take(bytes);
+        // SAFETY: passed on to the caller.
+        unsafe { Self::reserved(base, bytes, ledger, device, policy) }
+    }
+
+    /// Takes over an allocation of which the bytes are taken of the context's limit, where it has
+    /// one.
+    ///
+    /// # Safety
+    ///
+    /// The invariant of the type must hold for the arguments.
+    #[inline]
+    unsafe fn reserved(
         base: NonNull<u8>,
         bytes: usize,
         ledger: &Arc<Ledger>,
@@ -60,6 +82,7 @@ impl Allocation {
         // SAFETY: the value is never used again, so the home is taken out once.
         let home = unsafe { core::ptr::read(&raw const this.home) };
         home.ledger().close(this.bytes);
+        home.ledger().put_back(this.bytes);
         (this.base, this.bytes, this.policy)
     }
 
@@ -109,8 +132,9 @@ impl Drop for Allocation {
         // SAFETY: by the invariant the base pointer is live and ours; it is not used again.
         let freed = unsafe { release(self.home.ledger(), self.base, self.policy) };
         self.home.ledger().close(self.bytes);
-        if let Err(error) = freed {
-            self.lost(&error);
+        // The error is gone before the test that follows: it costs one instruction, else three.
+        if freed.map_err(|error| self.lost(&error)).is_ok() {
+            self.home.ledger().put_back(self.bytes);
         }
     }
 }
@@ -207,7 +231,8 @@ impl Recipe {
 /// Allocates `bytes` bytes of the ledger's placement, which is `P`, and returns where in it `bytes`
 /// bytes aligned to `align` begin.
 ///
-/// `bytes` is above 0 and `align` a power of two.
+/// `bytes` is above 0 and `align` a power of two. The caller holds no lock: where there is too little
+/// memory, all that keep some for reuse are asked for it, and what they do takes theirs.
 ///
 /// What goes otherwise than it mostly does is in functions of its own. After a call of a driver the
 /// processor has forgotten this code: each jump costs as much as ten instructions, and each line of
@@ -223,8 +248,8 @@ pub(crate) fn allocate<P: Placement>(
     if bytes as u64 > recipe.max_alloc_size {
         recipe.check_size(ledger, bytes)?;
     }
-    if ledger.ignores_alignment(align) {
-        return padded(ledger, recipe, bytes, align);
+    if !ledger.is_plain(align) {
+        return carefully(ledger, recipe, bytes, align);
     }
     let (base, code) = call(ledger, P::KIND, recipe, bytes, align)?;
     if code == sys::ZE_RESULT_SUCCESS
@@ -235,7 +260,7 @@ pub(crate) fn allocate<P: Placement>(
         // SAFETY: the driver has just allocated `bytes` bytes at `base` in the ledger's context,
         // for nobody else.
         let allocation =
-            unsafe { Allocation::from_raw(base, bytes, ledger, recipe.device, recipe.policy) };
+            unsafe { Allocation::reserved(base, bytes, ledger, recipe.device, recipe.policy) };
         return Ok((base, allocation));
     }
     otherwise(ledger, recipe, bytes, align, base, code)
@@ -251,25 +276,84 @@ fn otherwise(
     base: Option<NonNull<u8>>,
     code: sys::ze_result_t,
 ) -> Result<(NonNull<u8>, Allocation)> {
-    if code == sys::ZE_RESULT_SUCCESS {
-        // Is not aligned, or not even memory.
-        drop(own(ledger, recipe, base, bytes)?);
-    } else if code != sys::ZE_RESULT_ERROR_UNSUPPORTED_ALIGNMENT {
-        return Err(refused(ledger, recipe, bytes, 0, code));
+    // Nothing is reserved: with a limit it had gone another way.
+    let none = Reservation::none();
+    let first = answered(ledger, recipe, bytes, align, none, base, code);
+    or_again(ledger, recipe, bytes, align, first)
+}
+
+/// What [`allocate`] does in a context with a limit, and where the driver ignores the alignment.
+#[cold]
+fn carefully(
+    ledger: &Arc<Ledger>,
+    recipe: &Recipe,
+    bytes: usize,
+    align: usize,
+) -> Result<(NonNull<u8>, Allocation)> {
+    let first = attempt(ledger, recipe, bytes, align);
+    or_again(ledger, recipe, bytes, align, first)
+}
+
+/// Where there was too little memory and some has been given back, one more attempt.
+fn or_again(
+    ledger: &Arc<Ledger>,
+    recipe: &Recipe,
+    bytes: usize,
+    align: usize,
+    first: Attempt,
+) -> Result<(NonNull<u8>, Allocation)> {
+    let last = match first {
+        Err(Failure::Short(shortage)) if shortage.relieve(ledger) => {
+            attempt(ledger, recipe, bytes, align)
+        }
+        first => first,
+    };
+    last.map_err(|failure| match failure {
+        Failure::Short(shortage) => shortage.into_error(ledger),
+        Failure::Other(error) => error,
+    })
+}
+
+type Attempt = Result<(NonNull<u8>, Allocation), Failure>;
+
+/// All that [`allocate`] does once.
+fn attempt(ledger: &Arc<Ledger>, recipe: &Recipe, bytes: usize, align: usize) -> Attempt {
+    if ledger.ignores_alignment(align) {
+        return padded(ledger, recipe, bytes, align);
     }
+    let reservation = reserve(ledger, bytes, 0)?;
+    let (base, code) = call(ledger, ledger.kind(), recipe, bytes, align)?;
+    answered(ledger, recipe, bytes, align, reservation, base, code)
+}
+
+/// What comes of the driver's answer to a call with the alignment.
+fn answered(
+    ledger: &Arc<Ledger>,
+    recipe: &Recipe,
+    bytes: usize,
+    align: usize,
+    reservation: Reservation<'_>,
+    base: Option<NonNull<u8>>,
+    code: sys::ze_result_t,
+) -> Attempt {
+    match code {
+        sys::ZE_RESULT_SUCCESS => {
+            let allocation = own(ledger, recipe, base, bytes, reservation)?;
+            if allocation.base.addr().get() & (align - 1) == 0 {
+                return Ok((allocation.base, allocation));
+            }
+        }
+        sys::ZE_RESULT_ERROR_UNSUPPORTED_ALIGNMENT => drop(reservation),
+        _ => return Err(refused(ledger, recipe, bytes, 0, code)),
+    }
+    // Nothing is held of the first call by now.
     ledger.saw_alignment_ignored(align);
     padded(ledger, recipe, bytes, align)
 }
 
 /// Allocates more than asked, so that an aligned part of the size lies inside wherever the driver
 /// puts it.
-#[cold]
-fn padded(
-    ledger: &Arc<Ledger>,
-    recipe: &Recipe,
-    bytes: usize,
-    align: usize,
-) -> Result<(NonNull<u8>, Allocation)> {
+fn padded(ledger: &Arc<Ledger>, recipe: &Recipe, bytes: usize, align: usize) -> Attempt {
     let whole = bytes
         .checked_add(align - 1)
         .filter(|&whole| isize::try_from(whole).is_ok())
@@ -277,15 +361,28 @@ fn padded(
             len: bytes,
             element_size: 1,
         })?;
+    let padding = whole - bytes;
+    let reservation = reserve(ledger, whole, padding)?;
     let (base, code) = call(ledger, ledger.kind(), recipe, whole, 0)?;
     if code != sys::ZE_RESULT_SUCCESS {
-        return Err(refused(ledger, recipe, whole, whole - bytes, code));
+        return Err(refused(ledger, recipe, whole, padding, code));
     }
-    let allocation = own(ledger, recipe, base, whole)?;
-    let padding = allocation.base.addr().get().wrapping_neg() & (align - 1);
+    let allocation = own(ledger, recipe, base, whole, reservation)?;
+    let before = allocation.base.addr().get().wrapping_neg() & (align - 1);
     // SAFETY: the allocation has `bytes + align - 1` bytes and does not wrap, as `own` has checked;
-    // the padding is at most `align - 1`.
-    Ok((unsafe { allocation.base.add(padding) }, allocation))
+    // what is left before the address is at most `align - 1`.
+    Ok((unsafe { allocation.base.add(before) }, allocation))
+}
+
+/// Takes bytes of the context's limit, where it has one.
+fn reserve(ledger: &Ledger, bytes: usize, padding: usize) -> Result<Reservation<'_>, Failure> {
+    ledger.reserve(bytes).map_err(|taken| {
+        Failure::Short(Shortage {
+            bytes,
+            padding,
+            of: Short::Limit(taken),
+        })
+    })
 }
 
 /// The call itself: what it put into the pointer, and what it returned.
@@ -355,14 +452,16 @@ fn own(
     recipe: &Recipe,
     base: Option<NonNull<u8>>,
     bytes: usize,
+    reservation: Reservation<'_>,
 ) -> Result<Allocation> {
     let Some(base) = base else {
         return Err(fault(ledger, "succeeded with a null pointer".to_owned()));
     };
+    reservation.keep();
     // SAFETY: the driver has just allocated `bytes` bytes at `base` in the ledger's context, for
     // nobody else.
     let allocation =
-        unsafe { Allocation::from_raw(base, bytes, ledger, recipe.device, recipe.policy) };
+        unsafe { Allocation::reserved(base, bytes, ledger, recipe.device, recipe.policy) };
     if base.addr().get().checked_add(bytes).is_none() {
         return Err(fault(ledger, format!("gave {base:p} for {bytes} bytes")));
     }
@@ -376,36 +475,32 @@ fn fault(ledger: &Ledger, what: String) -> Error {
     }
 }
 
-/// The error for a code of an allocating call.
+/// What a code of an allocating call means.
 #[cold]
 fn refused(
-    ledger: &Arc<Ledger>,
+    ledger: &Ledger,
     recipe: &Recipe,
     bytes: usize,
     padding: usize,
     code: sys::ze_result_t,
-) -> Error {
+) -> Failure {
     let call = ledger.kind().call();
     match code {
         sys::ZE_RESULT_ERROR_OUT_OF_HOST_MEMORY | sys::ZE_RESULT_ERROR_OUT_OF_DEVICE_MEMORY => {
-            Error::OutOfMemory {
-                call,
-                code: ResultCode::from(code),
-                placement: ledger.kind(),
-                requested: bytes,
+            Failure::Short(Shortage {
+                bytes,
                 padding,
-                live_bytes: ledger.live_bytes(),
-                live_buffers: ledger.live_buffers(),
-            }
+                of: Short::Memory(code),
+            })
         }
-        sys::ZE_RESULT_ERROR_UNSUPPORTED_SIZE => Error::UnsupportedSize {
+        sys::ZE_RESULT_ERROR_UNSUPPORTED_SIZE => Failure::Other(Error::UnsupportedSize {
             call,
             code: ResultCode::from(code),
             placement: ledger.kind(),
             requested: bytes,
             padding,
             limit: recipe.max_alloc_size,
-        },
-        _ => failed(call, code),
+        }),
+        _ => Failure::Other(failed(call, code)),
     }
 }

@@ -4,11 +4,13 @@ use crate::context::Ownership;
 use crate::driver::DriverInner;
 use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
+use crate::raw::budget::{Budget, Reservation};
 use crate::raw::exit::{self, Calls};
 use crate::raw::handle::{ContextHandle, Handle};
+use crate::raw::keeper::{Keeper, Keepers};
 use level_zero_sys as sys;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 /// A context of the driver, destroyed when the last buffer, area and queue made from it is gone,
 /// where it is owned.
@@ -18,6 +20,9 @@ pub(crate) struct ContextInner {
     api: &'static sys::Api,
     handle: ContextHandle,
     ownership: Ownership,
+    /// Where there is a limit on memory.
+    budget: Option<Budget>,
+    keepers: Keepers,
 }
 
 impl ContextInner {
@@ -38,7 +43,38 @@ impl ContextInner {
             api,
             handle,
             ownership,
+            budget: None,
+            keepers: Keepers::default(),
         }
+    }
+
+    /// The same context, of which at most so many bytes are allocated at once.
+    pub(crate) fn with_limit(mut self, limit: Option<u64>) -> Self {
+        self.budget = limit.map(Budget::new);
+        self
+    }
+
+    pub(crate) fn budget(&self) -> Option<&Budget> {
+        self.budget.as_ref()
+    }
+
+    pub(crate) fn keepers(&self) -> &Keepers {
+        &self.keepers
+    }
+
+    /// From now on it is asked for its idle memory where there is too little, for as long as it
+    /// lives.
+    #[cfg_attr(
+        not(all(test, feature = "cpu")),
+        expect(dead_code, reason = "nothing keeps memory yet")
+    )]
+    pub(crate) fn register(&self, keeper: Weak<dyn Keeper>) {
+        self.keepers.register(keeper);
+    }
+
+    /// Has all idle memory given back to the driver; how many bytes that were.
+    pub(crate) fn give_back(&self) -> usize {
+        self.keepers.give_back()
     }
 
     pub(crate) fn driver(&self) -> &Arc<DriverInner> {
@@ -86,6 +122,8 @@ pub(crate) struct Ledger {
     api: &'static sys::Api,
     handle: ContextHandle,
     kind: PlacementKind,
+    /// Whether the context has a limit.
+    limited: bool,
     live_bytes: AtomicU64,
     peak_bytes: AtomicU64,
     peak_buffers: AtomicU64,
@@ -93,6 +131,9 @@ pub(crate) struct Ledger {
     leaked_bytes: AtomicU64,
     /// The smallest alignment that the driver was seen to ignore.
     ignored_alignment: AtomicUsize,
+    /// The smallest alignment with which allocating takes more than a call: that one, or any where
+    /// the context has a limit. One test finds out both.
+    plain_below: AtomicUsize,
 }
 
 type ContextInnerRef = Arc<ContextInner>;
@@ -118,17 +159,20 @@ pub struct MemoryUse {
 
 impl Ledger {
     pub(crate) fn new(context: Arc<ContextInner>, kind: PlacementKind) -> Self {
+        let limited = context.budget.is_some();
         Self {
             api: context.api,
             handle: context.handle,
             context,
             kind,
+            limited,
             live_bytes: AtomicU64::new(0),
             peak_bytes: AtomicU64::new(0),
             peak_buffers: AtomicU64::new(0),
             failed_frees: AtomicU64::new(0),
             leaked_bytes: AtomicU64::new(0),
             ignored_alignment: AtomicUsize::new(usize::MAX),
+            plain_below: AtomicUsize::new(if limited { 0 } else { usize::MAX }),
         }
     }
 
@@ -176,11 +220,46 @@ impl Ledger {
         self.live_bytes.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
+    /// What has ended, and is no longer there, may be asked for again where there is a limit. After
+    /// [`close`](Ledger::close), see [`Budget::reserve`].
+    #[inline]
+    pub(crate) fn put_back(&self, bytes: usize) {
+        if self.limited {
+            self.put_back_to_budget(bytes);
+        }
+    }
+
+    #[cold]
+    fn put_back_to_budget(&self, bytes: usize) {
+        if let Some(budget) = self.context.budget() {
+            budget.put_back(self.kind, bytes);
+        }
+    }
+
+    /// Takes bytes of the context's limit, where it has one, before the driver is asked for them.
+    /// The error is how many are taken already.
+    pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, u64> {
+        match self.context.budget() {
+            Some(budget) => budget.reserve(self.kind, bytes),
+            None => Ok(Reservation::none()),
+        }
+    }
+
+    /// Memory that is there already counts as taken of the context's limit.
+    pub(crate) fn take(&self, bytes: usize) {
+        if let Some(budget) = self.context.budget() {
+            budget.take(self.kind, bytes);
+        }
+    }
+
     /// A drop could not free.
     #[cold]
     pub(crate) fn leaked(&self, bytes: usize) {
         self.failed_frees.fetch_add(1, Ordering::Relaxed);
         self.leaked_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        if let Some(budget) = self.context.budget() {
+            budget.lose(self.kind, bytes);
+        }
     }
 
     pub(crate) fn live_bytes(&self) -> u64 {
@@ -193,7 +272,12 @@ impl Ledger {
         (Arc::strong_count(self) as u64).saturating_sub(1)
     }
 
+    /// Whether one call of the driver is all that allocating takes.
     #[inline]
+    pub(crate) fn is_plain(&self, align: usize) -> bool {
+        align < self.plain_below.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn ignores_alignment(&self, align: usize) -> bool {
         align >= self.ignored_alignment.load(Ordering::Relaxed)
     }
@@ -201,6 +285,7 @@ impl Ledger {
     #[cold]
     pub(crate) fn saw_alignment_ignored(&self, align: usize) {
         self.ignored_alignment.fetch_min(align, Ordering::Relaxed);
+        self.plain_below.fetch_min(align, Ordering::Relaxed);
     }
 
     pub(crate) fn usage(self: &Arc<Self>) -> MemoryUse {

@@ -1,0 +1,178 @@
+//! Who holds memory when there is no more.
+
+use crate::placement::PlacementKind;
+use core::fmt;
+use core::ops::Deref;
+
+/// How many holders an error names.
+const NAMED: usize = 8;
+
+/// One that holds memory of the driver: a pool, or the buffers of areas; in
+/// [`Error::LimitReached`](crate::Error::LimitReached).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    name: Box<str>,
+    placement: PlacementKind,
+    bytes: u64,
+    buffers: u64,
+}
+
+impl Holder {
+    pub(crate) fn new(
+        name: impl Into<Box<str>>,
+        placement: PlacementKind,
+        bytes: u64,
+        buffers: u64,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            placement,
+            bytes,
+            buffers,
+        }
+    }
+
+    /// The name of the pool; `buffers of areas` for what is in none, and `lost in failed frees` for
+    /// what drops could not free.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where the memory lives.
+    #[must_use]
+    pub fn placement(&self) -> PlacementKind {
+        self.placement
+    }
+
+    /// How many bytes of the driver's memory it holds.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many live buffers it holds them for: none where a pool keeps all of it for reuse.
+    #[must_use]
+    pub fn buffers(&self) -> u64 {
+        self.buffers
+    }
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            placement,
+            bytes,
+            buffers,
+        } = self;
+        let plural = if *buffers == 1 { "" } else { "s" };
+        write!(
+            f,
+            "{name}: {bytes} bytes of {placement} memory in {buffers} buffer{plural}"
+        )
+    }
+}
+
+/// The largest [`Holder`]s of memory, largest first, at most 8: a slice of them.
+// As thin as a pointer, so that errors stay small.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::box_collection, reason = "a Vec is three words")]
+pub struct Holders(Option<Box<Vec<Holder>>>);
+
+impl Holders {
+    /// The largest of these; those that hold nothing are left out.
+    pub(crate) fn largest(mut all: Vec<Holder>) -> Self {
+        all.retain(|holder| holder.bytes > 0);
+        all.sort_by_key(|holder| core::cmp::Reverse(holder.bytes));
+        all.truncate(NAMED);
+        Self((!all.is_empty()).then(|| Box::new(all)))
+    }
+}
+
+impl Deref for Holders {
+    type Target = [Holder];
+
+    fn deref(&self) -> &[Holder] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl<'a> IntoIterator for &'a Holders {
+    type Item = &'a Holder;
+    type IntoIter = core::slice::Iter<'a, Holder>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// One after the other, with commas between.
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, holder) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{holder}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What has the limit that was reached; in [`Error::LimitReached`](crate::Error::LimitReached).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitOf {
+    /// The context: [`ContextBuilder::memory_limit`](crate::ContextBuilder::memory_limit).
+    Context,
+    /// The pool of that name.
+    Pool(Box<str>),
+}
+
+impl LimitOf {
+    /// What to do about it.
+    pub(super) fn advice(&self) -> &'static str {
+        match self {
+            Self::Context => {
+                "drop some, ask for less, or raise ContextBuilder::memory_limit (what pools kept \
+                 for reuse was given back, as by Context::trim)"
+            }
+            Self::Pool(_) => "drop some, ask for less, trim the pool, or raise its limit",
+        }
+    }
+}
+
+impl fmt::Display for LimitOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context => f.write_str("this context"),
+            Self::Pool(name) => write!(f, "the pool {name:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(bytes: u64) -> Holder {
+        Holder::new(format!("pool {bytes}"), PlacementKind::Host, bytes, 1)
+    }
+
+    #[test]
+    fn the_eight_largest_holders_are_named_largest_first() {
+        let holders = Holders::largest((0..20).map(of).collect());
+        let bytes: Vec<u64> = holders.iter().map(Holder::bytes).collect();
+        assert_eq!(bytes, [19, 18, 17, 16, 15, 14, 13, 12]);
+        let text = holders.to_string();
+        let start = "pool 19: 19 bytes of host memory in 1 buffer, pool 18: ";
+        assert!(text.starts_with(start), "{text}");
+    }
+
+    #[test]
+    fn who_holds_nothing_is_not_named() {
+        assert_eq!(Holders::largest(vec![of(0), of(0)]), Holders::default());
+        assert_eq!(Holders::largest(vec![of(0), of(3)]).to_vec(), [of(3)]);
+    }
+}
