@@ -1,7 +1,11 @@
 //! Those that keep memory for reuse, and can be asked for it.
 
 #[cfg(all(test, feature = "cpu"))]
-#[allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails"
+)]
 mod tests;
 
 use crate::error::Holder;

@@ -291,8 +291,7 @@ unsafe extern "C" fn counted_free(
 
 /// Takes and drops buffers of many sizes, of which not even its own always fit; how many it got and
 /// how many not.
-fn churn<A: Area>(area: &A, seed: usize, all: &Barrier) -> (usize, usize) {
-    all.wait();
+fn churn<B>(seed: usize, take: impl Fn(usize) -> Result<B, Error>) -> (usize, usize) {
     let mut held = [None, None, None];
     let (mut got, mut refused) = (0, 0);
     let mut random = seed;
@@ -301,7 +300,7 @@ fn churn<A: Area>(area: &A, seed: usize, all: &Barrier) -> (usize, usize) {
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1);
         held[round % 3] = None;
-        match ask(area, 1 + (random >> 33) % (LIMIT / 2)) {
+        match take(1 + (random >> 33) % (LIMIT / 2)) {
             Ok(buffer) => {
                 held[round % 3] = Some(buffer);
                 got += 1;
@@ -323,19 +322,26 @@ fn threads_never_pass_the_limit(subject: &Subject) {
     });
     let context = limited(&driver, LIMIT);
     let areas = Areas::new(&context);
-    let all = Barrier::new(6);
+    let queue = context.queue(context.first_device().unwrap()).unwrap();
+    let source = context.host_area().align::<1>();
+    let source = source.mmap::<u8>(LIMIT / 10).unwrap();
+    let start = Barrier::new(6);
+    let run = |seed: usize| {
+        start.wait();
+        match seed % 3 {
+            0 => churn(seed, |bytes| ask(&areas.device, bytes)),
+            1 => churn(seed, |bytes| ask(&areas.host, bytes)),
+            _ => churn(seed, |bytes| queue.try_clone(&source.slice(..bytes / 5)?)),
+        }
+    };
     let done: Vec<_> = std::thread::scope(|threads| {
-        let (areas, all) = (&areas, &all);
+        let run = &run;
         let threads: Vec<_> = (0..6)
-            .map(|seed| {
-                threads.spawn(move || match seed % 2 {
-                    0 => churn(&areas.device, seed, all),
-                    _ => churn(&areas.host, seed, all),
-                })
-            })
+            .map(|seed| threads.spawn(move || run(seed)))
             .collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
+    drop(source);
     let got: usize = done.iter().map(|(got, _)| got).sum();
     let refused: usize = done.iter().map(|(_, refused)| refused).sum();
     assert!(got > 0 && refused > 0, "{got} {refused}");
