@@ -152,7 +152,8 @@ pub use level_zero_sys as sys;
 #[cfg(feature = "cpu")]
 pub use level_zero_cpu as cpu;
 
-/// Runs the example of the README with the other examples.
+/// Runs the examples of the README and of the guide to pools with the others.
 #[cfg(all(doctest, feature = "cpu"))]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/pools.md")]
 struct Readme;
