@@ -78,6 +78,8 @@ pub(super) struct Racks {
     racks: Box<[Rack]>,
     /// How many slots a magazine of each class is to hold.
     capacities: Box<[usize]>,
+    /// How often each was used when the clock struck last.
+    seen: Box<[u64]>,
     /// Bytes that the magazines have room for.
     room: usize,
 }
@@ -87,6 +89,7 @@ impl Racks {
         Self {
             racks: (0..classes).map(|_| Rack::default()).collect(),
             capacities: vec![0; classes].into(),
+            seen: vec![0; classes].into(),
             room: 0,
         }
     }
@@ -130,6 +133,19 @@ impl Racks {
         self.room += 2 * more * bytes;
         let capacity = *capacity;
         Some((self.racks.get_mut(class.index())?, capacity))
+    }
+
+    /// The slots of a class that was not used since the clock struck last.
+    pub(super) fn unused(&mut self, class: Class, bytes: usize) -> Option<Magazine> {
+        let index = class.index();
+        let (rack, seen) = (self.racks.get_mut(index)?, self.seen.get_mut(index)?);
+        let used = rack.taken + rack.given;
+        if core::mem::replace(seen, used) != used {
+            return None;
+        }
+        let capacity = core::mem::take(self.capacities.get_mut(index)?);
+        self.room = self.room.saturating_sub(2 * capacity * bytes);
+        Some(rack.empty().collect())
     }
 
     /// Forgets how much was kept.

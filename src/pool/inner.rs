@@ -248,7 +248,7 @@ impl PoolInner {
         let mut freed = Vec::new();
         let cache = near::cache(self);
         let mut central = self.lock();
-        let taken = match &cache {
+        let taken = match cache {
             Some(cache) => {
                 // SAFETY: it is this thread's, outside; others seize it with the lock held only.
                 let racks = unsafe { cache.by_force() };

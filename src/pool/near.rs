@@ -78,7 +78,13 @@ pub(super) unsafe fn find<'a>(pool: u64) -> Option<&'a Cache> {
 
 /// The cache of this thread in a pool, which is made where there is none; `None` where the thread is
 /// about to end.
-pub(super) fn cache(pool: &PoolInner) -> Option<Arc<Cache>> {
+pub(super) fn cache(pool: &PoolInner) -> Option<&Cache> {
+    // SAFETY: the pool lives as long as the reference to it, and the result no longer.
+    unsafe { find(pool.number()) }.or_else(|| enrol(pool))
+}
+
+#[cold]
+fn enrol(pool: &PoolInner) -> Option<&Cache> {
     let number = pool.number();
     let cache = MINE
         .try_with(|mine| {
@@ -102,5 +108,6 @@ pub(super) fn cache(pool: &PoolInner) -> Option<Arc<Cache>> {
         cache: Arc::as_ptr(&cache),
     };
     NEAR.with(|all| all[way(number)].set(near));
-    Some(cache)
+    // SAFETY: the pool has an `Arc` of it for as long as it lives itself.
+    Some(unsafe { &*near.cache })
 }
