@@ -21,7 +21,7 @@ use core::ptr::NonNull;
 
 pub(crate) mod sealed {
     use crate::buffer::BufferMemory;
-    use crate::error::Result;
+    use crate::error::{Error, Result};
     use crate::pool::Pooled;
     use crate::raw::immediate::ImmediateList;
     use core::ptr::NonNull;
@@ -48,10 +48,21 @@ pub(crate) mod sealed {
             align: usize,
         ) -> Result<(NonNull<u8>, BufferMemory)>;
 
-        /// As [`allocate`](RawArea::allocate), where it takes no more than a few instructions.
+        /// Whether it is a pool: then [`pooled`](RawArea::pooled) is called, and `allocate` is not.
+        const POOLED: bool = false;
+
+        /// As [`allocate`](RawArea::allocate); `None` where it puts an error into `refused`.
+        ///
+        /// What it returns fits into registers, and is put together by the caller.
         #[inline(always)]
-        fn at_hand(&self, inside: Inside, bytes: usize, align: usize) -> Option<Pooled> {
-            let _ = (inside, bytes, align);
+        fn pooled(
+            &self,
+            inside: Inside,
+            bytes: usize,
+            align: usize,
+            refused: &mut Option<Error>,
+        ) -> Option<Pooled> {
+            let _ = (inside, bytes, align, refused);
             None
         }
 

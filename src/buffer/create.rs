@@ -14,28 +14,32 @@ use core::ptr::NonNull;
 const PIECE: usize = 1 << 20;
 
 impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
-    /// What is at hand is put together where it is wanted, from words that are in registers: buffers are
-    /// seven words, and a processor waits where it copies in other pieces than those that were just
-    /// written.
+    /// A buffer of a pool is put together where it is wanted, from words in registers: buffers are seven
+    /// words, and a processor waits where it reads in other pieces than those that it has just written.
     #[inline(always)]
     pub(crate) fn uninit_in<A>(area: &A, len: usize) -> Result<Self>
     where
         A: Area<Placement = P> + ?Sized,
     {
         let () = Fits::<T, A::Align>::AREA;
-        let element_size = size_of::<T>();
-        if let Some(bytes) = len.checked_mul(element_size)
-            && bytes > 0
-            && let Some(pooled) = area.at_hand(Inside(()), bytes, align_of::<T>())
-        {
-            return Ok(Self {
-                pointer: pooled.start().cast(),
-                len,
-                memory: Some(BufferMemory::Pooled(pooled)),
-                marker: PhantomData,
-            });
+        if !A::POOLED || len == 0 {
+            return Self::allocate_in(area, len);
         }
-        Self::allocate_in(area, len)
+        let bytes = size_of_elements::<T>(len)?;
+        let mut refused = None;
+        let pooled = area.pooled(Inside(()), bytes, align_of::<T>(), &mut refused);
+        let Some(pooled) = pooled else {
+            return Err(refused.unwrap_or(Error::SizeOverflow {
+                len,
+                element_size: size_of::<T>(),
+            }));
+        };
+        Ok(Self {
+            pointer: pooled.start().cast(),
+            len,
+            memory: Some(BufferMemory::Pooled(pooled)),
+            marker: PhantomData,
+        })
     }
 
     #[inline]
@@ -47,11 +51,7 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
             let align = area.alignment().bytes().max(align_of::<T>());
             return Ok(Self::empty(align));
         }
-        let element_size = size_of::<T>();
-        let bytes = match len.checked_mul(element_size) {
-            Some(bytes) if isize::try_from(bytes).is_ok() => bytes,
-            _ => return Err(Error::SizeOverflow { len, element_size }),
-        };
+        let bytes = size_of_elements::<T>(len)?;
         let (start, memory) = area.allocate(Inside(()), bytes, align_of::<T>())?;
         // SAFETY: that is what areas allocate; the size is that of the elements.
         Ok(unsafe { Self::over(start, len, memory) })
@@ -208,6 +208,16 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
         assert!(!matches!(P::KIND, PlacementKind::Device));
         // SAFETY: by the struct's invariants, since the placement has host access.
         unsafe { core::slice::from_raw_parts_mut(self.pointer.as_ptr(), self.len) }
+    }
+}
+
+/// How many bytes that many elements have.
+#[inline]
+fn size_of_elements<T>(len: usize) -> Result<usize> {
+    let element_size = size_of::<T>();
+    match len.checked_mul(element_size) {
+        Some(bytes) if isize::try_from(bytes).is_ok() => Ok(bytes),
+        _ => Err(Error::SizeOverflow { len, element_size }),
     }
 }
 

@@ -244,7 +244,7 @@ impl PoolInner {
     }
 
     /// A free slot that lies somewhere in the pool.
-    pub(super) fn take_shared(&self, class: Class) -> Option<(Class, Slot)> {
+    pub(super) fn take_shared(&self, class: Class) -> Option<Slot> {
         let mut freed = Vec::new();
         let cache = near::cache(self);
         let mut central = self.lock();
@@ -270,16 +270,11 @@ impl PoolInner {
                 slot
             }
         };
-        let taken = match taken {
-            Some(slot) => Some((class, slot)),
-            None => {
-                let larger = central.take_larger(class);
-                if let Some((larger, _)) = larger {
-                    central.shelf_mut(larger).taken += 1;
-                }
-                larger
-            }
-        };
+        let taken = taken.or_else(|| {
+            let slot = central.take_larger(class)?;
+            central.shelf_mut(slot.span().class()).taken += 1;
+            Some(slot)
+        });
         central.tick(&mut freed);
         drop(central);
         self.discard(freed);

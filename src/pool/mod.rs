@@ -28,7 +28,7 @@ use crate::area::{Align, Alignment, Area, DeviceArea, HostArea, inherent_area_me
 use crate::buffer::{BufferMemory, Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::placement::{Device, Placement};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Recipe, allocate};
@@ -198,10 +198,20 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
         self.inner.map()
     }
 
-    /// A buffer that this thread has nothing for.
+    /// A slot where this thread has none; `None` where it puts an error into `refused`.
     #[cold]
     #[inline(never)]
-    fn slow(&self, bytes: usize, align: usize) -> Result<(NonNull<u8>, BufferMemory)> {
+    fn slow(&self, bytes: usize, align: usize, refused: &mut Option<Error>) -> Option<Slot> {
+        match self.find(bytes, align) {
+            Ok(slot) => Some(slot),
+            Err(error) => {
+                *refused = Some(error);
+                None
+            }
+        }
+    }
+
+    fn find(&self, bytes: usize, align: usize) -> Result<Slot> {
         let inner = &*self.inner;
         let classes = inner.classes();
         let slab_align = self.align.bytes().max(LEAST);
@@ -211,11 +221,11 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
             classes.of(bytes)
         };
         if class != Class::SINGLE {
-            if let Some((class, slot)) = inner.take_shared(class) {
-                return Ok(self.pooled(slot, class));
-            }
-            if let Some(slot) = inner.take_rested(class) {
-                return Ok(self.pooled(slot, class));
+            let kept = inner
+                .take_shared(class)
+                .or_else(|| inner.take_rested(class));
+            if let Some(slot) = kept {
+                return Ok(slot);
             }
             let (slab, _) = classes.slab(class);
             let recipe = &self.handle.ground.recipe;
@@ -229,13 +239,7 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
             _ => (classes.slab(class).0, classes.bytes(class)),
         };
         let blank = self.fresh(whole, align.max(slab_align))?;
-        let slot = inner.take_fresh(blank, class, slot_bytes);
-        Ok(self.pooled(slot, class))
-    }
-
-    fn pooled(&self, slot: Slot, class: Class) -> (NonNull<u8>, BufferMemory) {
-        let pooled = Pooled::new(slot, &self.inner, class);
-        (pooled.start(), BufferMemory::Pooled(pooled))
+        Ok(inner.take_fresh(blank, class, slot_bytes))
     }
 
     /// Memory of the driver.
@@ -282,25 +286,43 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
 }
 
 impl<A: Alignment, P: Placement> RawArea for Pool<A, P> {
-    #[inline(always)]
-    fn at_hand(&self, _: Inside, bytes: usize, align: usize) -> Option<Pooled> {
-        // With most alignments this is known when it is compiled.
-        if align > self.align.bytes().max(LEAST) {
-            return None;
-        }
-        let class = self.inner.classes().of(bytes);
-        let slot = self.inner.take(class)?;
-        Some(Pooled::new(slot, &self.inner, class))
-    }
+    const POOLED: bool = true;
 
-    #[cold]
-    fn allocate(
+    #[inline(always)]
+    fn pooled(
         &self,
         _: Inside,
         bytes: usize,
         align: usize,
+        refused: &mut Option<Error>,
+    ) -> Option<Pooled> {
+        let inner = &*self.inner;
+        // With most alignments this is known when it is compiled.
+        if align <= self.align.bytes().max(LEAST) {
+            let class = inner.classes().of(bytes);
+            if let Some(slot) = inner.take(class) {
+                return Some(Pooled::new(slot, inner, class));
+            }
+        }
+        let slot = self.slow(bytes, align.max(self.align.bytes()), refused)?;
+        let class = slot.span().class();
+        Some(Pooled::new(slot, inner, class))
+    }
+
+    fn allocate(
+        &self,
+        inside: Inside,
+        bytes: usize,
+        align: usize,
     ) -> Result<(NonNull<u8>, BufferMemory)> {
-        self.slow(bytes, align.max(self.align.bytes()))
+        let mut refused = None;
+        match self.pooled(inside, bytes, align, &mut refused) {
+            Some(pooled) => Ok((pooled.start(), BufferMemory::Pooled(pooled))),
+            None => Err(refused.unwrap_or(Error::SizeOverflow {
+                len: bytes,
+                element_size: 1,
+            })),
+        }
     }
 
     fn upload_list(&self, _: Inside) -> Result<Arc<ImmediateList>> {

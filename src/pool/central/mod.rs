@@ -194,7 +194,7 @@ impl Central {
     }
 
     /// A free slot of a class little larger, where memory of that size is kept.
-    pub(super) fn take_larger(&mut self, class: Class) -> Option<(Class, Slot)> {
+    pub(super) fn take_larger(&mut self, class: Class) -> Option<Slot> {
         if self.classes.is_small(class) {
             return None;
         }
@@ -209,7 +209,7 @@ impl Central {
                 if !magazine.is_empty() {
                     self.shelves[larger.index()].full.push(magazine);
                 }
-                return Some((larger, slot));
+                return Some(slot);
             }
             larger = larger.next();
         }
