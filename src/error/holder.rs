@@ -157,6 +157,7 @@ impl fmt::Display for LimitOf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
 
     fn of(bytes: u64) -> Holder {
         Holder::new(format!("pool {bytes}"), PlacementKind::Host, bytes, 1)
@@ -176,5 +177,35 @@ mod tests {
     fn who_holds_nothing_is_not_named() {
         assert_eq!(Holders::largest(vec![of(0), of(0)]), Holders::default());
         assert_eq!(Holders::largest(vec![of(0), of(3)]).to_vec(), [of(3)]);
+    }
+    #[test]
+    fn a_limit_that_is_reached_says_whose_it_is_who_holds_what_and_what_to_do() {
+        let holder = |name, bytes| Holder::new(name, PlacementKind::Host, bytes, 1);
+        let reached = |of| Error::LimitReached {
+            of: Box::new(of),
+            limit: 1000,
+            placement: PlacementKind::Device,
+            requested: 300,
+            padding: 63,
+            live_bytes: 900,
+            holders: Holders::largest(vec![holder("a", 100), holder("b", 800)]),
+        };
+        let text = reached(LimitOf::Context).to_string();
+        let says = "the limit of 1000 bytes of this context is reached: 300 bytes of device memory \
+             (63 of them to align the buffer, which the driver does not) were asked for, and 900 \
+             bytes are live (b: 800 bytes of host memory in 1 buffer, a: 100 bytes of host memory in \
+             1 buffer): drop some";
+        assert!(text.starts_with(says), "{text}");
+        let advice = ["ContextBuilder::memory_limit", "Context::trim"];
+        assert!(advice.iter().all(|word| text.contains(word)), "{text}");
+        let text = reached(LimitOf::Pool("weights".into())).to_string();
+        assert!(
+            text.contains("1000 bytes of the pool \"weights\" is"),
+            "{text}"
+        );
+        assert!(
+            text.contains("trim the pool") && text.contains("raise its limit"),
+            "{text}"
+        );
     }
 }
