@@ -10,6 +10,9 @@ const FIRST: usize = 16;
 /// How many bytes it holds at first.
 const FIRST_BYTES: usize = 64 << 10;
 
+/// How many empty magazines are kept.
+const MOST_USED: usize = 32;
+
 /// Free slots of one class, the last freed on top.
 pub(super) type Magazine = Vec<Slot>;
 
@@ -64,10 +67,32 @@ impl Rack {
         self.loaded.iter().chain(&self.spare)
     }
 
-    /// Gives an empty magazine the size that it is to have.
-    pub(super) fn make_room(&mut self, capacity: usize) {
+    /// Gives an empty magazine the size that it is to have; `used` has some.
+    pub(super) fn make_room(&mut self, capacity: usize, used: &mut Used) {
         if self.loaded.is_empty() && self.loaded.capacity() != capacity {
-            self.loaded = Vec::with_capacity(capacity);
+            let other = used.magazine(capacity);
+            used.keep(core::mem::replace(&mut self.loaded, other));
+        }
+    }
+}
+
+/// Empty magazines of the largest size, so that those that are used a lot are not made anew each time.
+#[derive(Debug, Default)]
+pub(super) struct Used(Vec<Magazine>);
+
+impl Used {
+    /// An empty magazine.
+    fn magazine(&mut self, capacity: usize) -> Magazine {
+        match self.0.pop_if(|_| capacity == MOST) {
+            Some(magazine) => magazine,
+            None => Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Keeps an empty magazine.
+    pub(super) fn keep(&mut self, magazine: Magazine) {
+        if magazine.capacity() == MOST && magazine.is_empty() && self.0.len() < MOST_USED {
+            self.0.push(magazine);
         }
     }
 }
@@ -119,6 +144,9 @@ impl Racks {
         most: usize,
     ) -> Option<(&mut Rack, usize)> {
         let capacity = self.capacities.get_mut(class.index())?;
+        if *capacity == MOST {
+            return Some((self.racks.get_mut(class.index())?, MOST));
+        }
         let wanted = match *capacity {
             0 => (FIRST_BYTES / bytes).clamp(1, FIRST),
             now => (now * 2).min(MOST),

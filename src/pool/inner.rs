@@ -419,12 +419,13 @@ fn refill(central: &mut Central, class: Class, rack: &mut Rack, capacity: usize)
         return Some(slot);
     }
     if let Some(magazine) = central.full_magazine(class) {
-        rack.loaded = magazine;
+        let empty = core::mem::replace(&mut rack.loaded, magazine);
+        central.used.keep(empty);
         return rack.take();
     }
     let slot = central.take(class)?;
     rack.taken += 1;
-    rack.make_room(capacity);
+    rack.make_room(capacity, &mut central.used);
     // What is left of spans that are cut already costs nothing.
     while rack.loaded.len() < rack.loaded.capacity() {
         let Some(slot) = central.take(class) else {
@@ -453,7 +454,7 @@ fn stow(
         let full = core::mem::replace(&mut rack.spare, core::mem::take(&mut rack.loaded));
         central.keep(class, full, freed);
     }
-    rack.make_room(capacity);
+    rack.make_room(capacity, &mut central.used);
     if let Err(slot) = rack.put(slot) {
         rack.given += 1;
         central.give(slot, freed);

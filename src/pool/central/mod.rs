@@ -2,7 +2,7 @@
 
 mod time;
 
-use super::cache::{Magazine, Racks};
+use super::cache::{Magazine, Racks, Used};
 use super::class::{Class, Classes};
 use super::near::Cache;
 use super::span::{Blank, Cut, Slot};
@@ -68,6 +68,7 @@ pub(super) struct Central {
     kept: usize,
     /// The most that `kept` may be.
     capacity: usize,
+    pub(super) used: Used,
     /// What threads keep; those of threads that have ended are taken over by new ones.
     caches: Vec<Arc<Cache>>,
     orphans: Vec<Arc<Cache>>,
@@ -96,6 +97,7 @@ impl Central {
             idle: BTreeMap::new(),
             kept: 0,
             capacity,
+            used: Used::default(),
             caches: Vec::new(),
             orphans: Vec::new(),
             spans: 0,
