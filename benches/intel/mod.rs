@@ -13,6 +13,9 @@ const KEYS: [(&str, &str); 4] = [
     ("AUBDumpCaptureFileName", "/dev/null"),
 ];
 
+/// Where that run finds the folder that this one was started in.
+pub(crate) const FOLDER: &str = "ZE_AREA_BENCH_FOLDER";
+
 /// Runs this program with the driver's settings, in a scratch folder; its exit code, or `None` where
 /// this is that run.
 pub(crate) fn with_settings() -> std::io::Result<Option<u8>> {
@@ -23,6 +26,7 @@ pub(crate) fn with_settings() -> std::io::Result<Option<u8>> {
     let scratch = Scratch::new()?;
     let mut command = Command::new(&program);
     command.args(std::env::args_os().skip(1));
+    command.env(FOLDER, std::env::current_dir()?);
     command.envs(KEYS).current_dir(&scratch.0);
     // Criterion looks for Cargo's target directory from the current one.
     if std::env::var_os("CRITERION_HOME").is_none()
