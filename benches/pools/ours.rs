@@ -1,7 +1,7 @@
 //! The areas of each placement, and their pools.
 
 use core::fmt::Debug;
-use ze_area::{Align, Area, Context, Device, DeviceArea, Host, HostArea, Shared};
+use ze_area::{Align, Area, Context, Device, DeviceArea, Host, HostArea, Pool, Shared};
 use ze_area::{Placement, Result, ZeDevice};
 
 /// A placement, with the areas that have it.
@@ -19,19 +19,20 @@ pub(crate) trait Place: Placement + Debug + Sync {
 }
 
 macro_rules! place {
-    ($placement:ty, $area:ty, $pool:ty, |$context:ident, $device:ident| $make:expr) => {
+    ($placement:ty, $area:ty, |$context:ident, $device:ident| $make:expr) => {
         impl Place for $placement {
             type Area = $area;
-            type Pool = $pool;
+            type Pool = Pool<Align<64>, $placement>;
 
             fn area($context: &Context, $device: &ZeDevice) -> Self::Area {
                 $make
             }
 
             fn pool(area: &Self::Area, kept: Option<usize>) -> Result<Self::Pool> {
-                // There is no pool yet: the area stands in for it.
-                let _ = kept;
-                Ok(area.clone())
+                match kept {
+                    None => area.pool(),
+                    Some(kept) => Pool::builder(area).kept_capacity(kept).build(),
+                }
             }
         }
     };
@@ -39,10 +40,9 @@ macro_rules! place {
 
 type SharedArea = DeviceArea<Align<64>, Shared>;
 
-place!(Device, DeviceArea, DeviceArea, |context, device| context
+place!(Device, DeviceArea, |context, device| context
     .device_area(device));
-place!(Shared, SharedArea, SharedArea, |context, device| context
+place!(Shared, SharedArea, |context, device| context
     .device_area(device)
     .shared());
-place!(Host, HostArea, HostArea, |context, _device| context
-    .host_area());
+place!(Host, HostArea, |context, _device| context.host_area());
