@@ -13,12 +13,17 @@ pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) trait Contender: Sync {
     /// What was allocated. Buffers free themselves when dropped, the others are given to `free`.
     type Handle: Send;
+    /// Its own errors: to make them into others would cost time where there is none.
+    type Error: Into<Failure>;
 
     /// Allocates that many bytes; nobody writes them.
-    fn allocate(&self, bytes: usize) -> Result<Self::Handle, Failure>;
+    fn allocate(&self, bytes: usize) -> Result<Self::Handle, Self::Error>;
+
+    /// Where it begins: what a program uses it by.
+    fn address(handle: &Self::Handle) -> usize;
 
     /// Frees what this contender allocated.
-    fn free(&self, handle: Self::Handle) -> Result<(), Failure>;
+    fn free(&self, handle: Self::Handle) -> Result<(), Self::Error>;
 }
 
 /// Who is compared, in the order of the table's columns.
@@ -73,14 +78,20 @@ pub(crate) struct Buffers<A>(pub(crate) A);
 
 impl<A: Area + Sync> Contender for Buffers<A> {
     type Handle = ZeBuffer<MaybeUninit<u8>, A::Placement>;
+    type Error = ze_area::Error;
 
     #[inline]
-    fn allocate(&self, bytes: usize) -> Result<Self::Handle, Failure> {
-        self.0.mmap_uninit::<u8>(bytes).map_err(Into::into)
+    fn allocate(&self, bytes: usize) -> ze_area::Result<Self::Handle> {
+        self.0.mmap_uninit::<u8>(bytes)
     }
 
     #[inline]
-    fn free(&self, handle: Self::Handle) -> Result<(), Failure> {
+    fn address(handle: &Self::Handle) -> usize {
+        handle.device_ptr().addr()
+    }
+
+    #[inline]
+    fn free(&self, handle: Self::Handle) -> ze_area::Result<()> {
         drop(handle);
         Ok(())
     }
@@ -91,10 +102,16 @@ pub(crate) struct Nobody;
 
 impl Contender for Nobody {
     type Handle = NonZeroUsize;
+    type Error = Failure;
 
     #[inline]
     fn allocate(&self, bytes: usize) -> Result<NonZeroUsize, Failure> {
         Ok(NonZeroUsize::MIN.saturating_add(bytes))
+    }
+
+    #[inline]
+    fn address(handle: &NonZeroUsize) -> usize {
+        handle.get()
     }
 
     #[inline]

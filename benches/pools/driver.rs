@@ -118,12 +118,18 @@ pub(crate) struct Raw<'g, P>(pub(crate) Calls<'g, P>);
 
 impl<P: Placement> Contender for Raw<'_, P> {
     type Handle = Memory;
+    type Error = Failure;
 
     #[inline]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
         self.0
             .allocate(bytes, ALIGN)
             .map_err(|code| format!("zeMemAlloc returned {:#x}", code.0).into())
+    }
+
+    #[inline]
+    fn address(handle: &Memory) -> usize {
+        handle.0.addr().get()
     }
 
     #[inline]

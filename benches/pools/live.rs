@@ -20,8 +20,10 @@ impl<'c, C: Contender> Live<'c, C> {
     /// Allocates into a slot that is empty.
     #[inline]
     pub(crate) fn allocate(&mut self, slot: usize, bytes: usize) -> Result<(), Failure> {
-        let handle = self.contender.allocate(black_box(bytes))?;
-        self.slots[slot] = Some(handle);
+        match self.contender.allocate(black_box(bytes)) {
+            Ok(handle) => self.slots[slot] = Some(handle),
+            Err(error) => return Err(error.into()),
+        }
         Ok(())
     }
 
@@ -29,7 +31,7 @@ impl<'c, C: Contender> Live<'c, C> {
     #[inline]
     pub(crate) fn free(&mut self, slot: usize) -> Result<(), Failure> {
         match self.slots[slot].take() {
-            Some(handle) => self.contender.free(handle),
+            Some(handle) => self.contender.free(handle).map_err(Into::into),
             None => Ok(()),
         }
     }
@@ -39,6 +41,7 @@ impl<C: Contender> Drop for Live<'_, C> {
     fn drop(&mut self) {
         for handle in self.slots.iter_mut().filter_map(Option::take) {
             if let Err(error) = self.contender.free(handle) {
+                let error: Failure = error.into();
                 println!("freeing what was left: {error}");
             }
         }

@@ -18,9 +18,10 @@
 //! | `growth` | as `hold`, with up to 1,000,000 buffers, of which 1000 at a time are freed |
 //!
 //! Every round makes every allocator anew, warms it up and measures it, one after the other in
-//! changing order; medians are over the rounds, of which there are 11, or fewer where the driver is
-//! so slow that they would take more than a second. Calls of the driver and its memory are counted in a
-//! run of their own, through a table of functions between allocator and driver.
+//! changing order, on threads that stay on a processor each. Medians are over the rounds, of which
+//! there are 11, or fewer (at least 3) where the driver is so slow that they would take more than a
+//! second. Calls of the driver and its memory are counted in a run of their own, through a table of
+//! functions between allocator and driver.
 //!
 //! `trace` alone checks that `traces/gpt2.csv` is what the generator makes, as every run does;
 //! `trace --write` writes it.
@@ -85,8 +86,6 @@ fn compare(options: &Options) -> Result<(), Failure> {
         counted: Ground::new(counted)?,
     };
     let umf = umf::Umf::load();
-    // The C library leaves atomics out of its locks until there is a second thread.
-    let _: std::thread::Result<()> = std::thread::spawn(|| ()).join();
     report::head();
     let mut rows = Vec::new();
     for job in job::all(options)? {

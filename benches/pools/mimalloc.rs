@@ -9,6 +9,7 @@ pub(crate) struct Mimalloc;
 
 impl Contender for Mimalloc {
     type Handle = Memory;
+    type Error = Failure;
 
     #[inline]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
@@ -16,6 +17,11 @@ impl Contender for Mimalloc {
         let base = unsafe { libmimalloc_sys::mi_malloc(bytes) };
         let base = NonNull::new(base).ok_or("mi_malloc returned null")?;
         Ok(Memory(base))
+    }
+
+    #[inline]
+    fn address(handle: &Memory) -> usize {
+        handle.0.addr().get()
     }
 
     #[inline]

@@ -104,14 +104,8 @@ impl Pattern {
         warm: u64,
         passes: u64,
     ) -> Result<Sample, Failure> {
-        match (self, threads) {
-            (Self::Handoff { bytes }, _) => handoff(contender, bytes, warm, passes),
-            (_, 1) => {
-                let mut worker = Worker::new(self, contender, 0)?;
-                worker.run(warm)?;
-                let (time, calls) = worker.timed(passes)?;
-                Ok(self.sample(time, calls, 1, passes))
-            }
+        match self {
+            Self::Handoff { bytes } => handoff(contender, bytes, warm, passes),
             _ => self.in_threads(contender, threads, warm, passes),
         }
     }
@@ -258,10 +252,15 @@ impl<'c, C: Contender> Worker<'c, C> {
     fn run(&mut self, passes: u64) -> Result<(), Failure> {
         match self {
             Self::Pair { contender, bytes } => {
-                for _ in 0..passes {
+                let pair = || {
                     let handle = contender.allocate(black_box(*bytes))?;
-                    black_box(&handle);
-                    contender.free(handle)?;
+                    black_box(C::address(&handle));
+                    contender.free(handle)
+                };
+                for _ in 0..passes {
+                    if let Err(error) = pair() {
+                        return Err(error.into());
+                    }
                 }
             }
             Self::Hold {
@@ -323,7 +322,10 @@ fn handoff<C: Contender>(
     let produce = move || -> Result<(), Failure> {
         processors::pin(0);
         for _ in 0..warm + items {
-            producer.put(contender.allocate(black_box(bytes))?);
+            match contender.allocate(black_box(bytes)) {
+                Ok(handle) => producer.put(handle),
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(())
     };
@@ -335,7 +337,7 @@ fn handoff<C: Contender>(
             for _ in 0..count {
                 let Some(handle) = consumer.take() else { break };
                 if let Err(error) = contender.free(handle) {
-                    freed = Err(error);
+                    freed = Err(error.into());
                 }
             }
         };

@@ -217,6 +217,7 @@ impl<'g, P: Placement, const AS_SYCL: bool> UmfPool<'g, P, AS_SYCL> {
 
 impl<P: Placement, const AS_SYCL: bool> Contender for UmfPool<'_, P, AS_SYCL> {
     type Handle = Memory;
+    type Error = Failure;
 
     #[inline]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
@@ -229,6 +230,11 @@ impl<P: Placement, const AS_SYCL: bool> Contender for UmfPool<'_, P, AS_SYCL> {
         };
         let base = NonNull::new(base).ok_or("UMF's pool returned null")?;
         Ok(Memory(base))
+    }
+
+    #[inline]
+    fn address(handle: &Memory) -> usize {
+        handle.0.addr().get()
     }
 
     #[inline]
