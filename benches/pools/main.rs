@@ -64,7 +64,7 @@ fn main() -> Result<ExitCode, Failure> {
     }
     if options.trace || !options.bench {
         println!("traces/gpt2.csv is what the generator makes");
-        if !options.bench {
+        if !options.trace {
             println!("nothing is measured without --bench, which `cargo bench` gives");
         }
         return Ok(ExitCode::SUCCESS);
@@ -86,9 +86,10 @@ fn compare(options: &Options) -> Result<(), Failure> {
         counted: Ground::new(counted)?,
     };
     let umf = umf::Umf::load();
+    let jobs = job::all(options)?;
     report::head();
     let mut rows = Vec::new();
-    for job in job::all(options)? {
+    for job in jobs {
         let row = measure::row(job, &grounds, umf, options);
         report::line(&row);
         rows.push(row);

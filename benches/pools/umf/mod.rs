@@ -9,6 +9,7 @@ use core::marker::PhantomData;
 use core::ptr::{NonNull, null_mut};
 use libloading::Library;
 use provider::{Ops, Provider};
+use std::error::Error;
 use std::path::PathBuf;
 use ze_area::{Placement, PlacementKind};
 
@@ -79,10 +80,10 @@ impl Umf {
         match found {
             Ok(umf) => Some(Box::leak(Box::new(umf))),
             Err(error) => {
-                println!(
-                    "skipped: UMF: {}: {error} (scripts/install-umf)",
-                    path.display()
-                );
+                // It names the library.
+                let why = error.source().map(ToString::to_string);
+                let why = why.unwrap_or_else(|| error.to_string());
+                println!("skipped: UMF: {why} (scripts/install-umf)");
                 None
             }
         }
