@@ -57,16 +57,22 @@ impl Verdicts<'_> {
         }
     }
 
+    /// Beside each what a second thread costs mimalloc: up to some KiB its threads share nothing, so
+    /// there it is the machine's part, whose processors may be halves of one core.
     fn threads(&self) {
         for name in ["pair", "hold"] {
             for bytes in HOLD {
-                let who = who(name, bytes);
-                let time = |threads| {
-                    let row = self.row(name, PlacementKind::Device, threads, bytes)?;
-                    row.cell(who)?.nanos()
+                let ratio = |who| {
+                    let time = |threads| {
+                        let row = self.row(name, PlacementKind::Device, threads, bytes)?;
+                        row.cell(who)?.nanos()
+                    };
+                    over(time(2), time(1))
                 };
-                let what = format!("{}, 2 threads : 1", who.name());
-                line(name, bytes, &what, over(time(2), time(1)), 1.3);
+                let who = who(name, bytes);
+                let limit = ratio(Who::Mimalloc).map(|ratio| format!(" (mimalloc: {ratio:.3})"));
+                let what = format!("{}, 2 threads : 1{}", who.name(), limit.unwrap_or_default());
+                line(name, bytes, &what, ratio(who), 1.3);
             }
         }
     }
