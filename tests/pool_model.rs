@@ -556,10 +556,10 @@ fn check(cases: u32, honour: bool) {
 
 #[test]
 fn random_programs_do_what_the_model_says() {
-    check(60, true);
+    check(200, true);
 }
 
 #[test]
 fn random_programs_do_what_the_model_says_where_alignment_is_ignored() {
-    check(25, false);
+    check(80, false);
 }

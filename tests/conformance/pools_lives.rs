@@ -32,7 +32,7 @@ promises![
 scenarios![
     ends_with_pools_in_statics,
     ends_while_threads_use_a_pool,
-    ends_with_forgotten_operations_of_a_pool,
+    ends_with_operations_pending_of_a_pool,
 ];
 
 const MIB: usize = 1 << 20;
@@ -376,14 +376,14 @@ fn what_is_pending_is_not_used_again(subject: &Subject) {
 
 fn a_pending_operation_that_is_forgotten_keeps_its_buffers(subject: &Subject) {
     // In a process of its own: what is forgotten stays to its end.
-    let scenario = "ends_with_forgotten_operations_of_a_pool";
+    let scenario = "ends_with_operations_pending_of_a_pool";
     let output = process::again(subject.config, scenario, &[]);
     if let Err(text) = output.clean() {
         panic!("{scenario}: {text}");
     }
 }
 
-fn ends_with_forgotten_operations_of_a_pool(config: &'static Config) {
+fn ends_with_operations_pending_of_a_pool(config: &'static Config) {
     let subject = config.open().unwrap();
     let context = Context::builder().driver(subject.driver()).build().unwrap();
     let queue = context.queue(subject.device()).unwrap();
