@@ -8,7 +8,7 @@ use core::mem::MaybeUninit;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use ze_area::{Align, Context, Device, Error, Host, Pool, ZeBuffer};
@@ -117,7 +117,8 @@ fn threads_free_what_others_took_of_a_pool(subject: &Subject) {
     let context = subject.context();
     in_each_placement!(context, subject.device(), |area| {
         let pool = area.pool().unwrap();
-        let (to, from) = channel();
+        // Few on the way at once.
+        let (to, from) = sync_channel(50);
         let before = std::thread::scope(|threads| {
             let maker = &pool;
             threads.spawn(move || {
@@ -136,7 +137,7 @@ fn threads_free_what_others_took_of_a_pool(subject: &Subject) {
         assert_eq!((before, stats.allocations), (5000, 5000));
         assert_eq!((stats.live_buffers, stats.live_bytes), (0, 0), "{stats}");
         // The memory went round.
-        assert!(stats.peak_held_bytes < 32 * MIB as u64, "{stats}");
+        assert!(stats.driver_allocations < 1000, "{stats}");
         assert_eq!(pool.trim() as u64, stats.held_bytes);
     });
 }
