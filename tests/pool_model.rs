@@ -17,7 +17,7 @@ use std::time::Duration;
 use ze_area::cpu::{Config, Instance};
 use ze_area::{
     Area, Context, Device, Driver, Error, Host, Placement, PlacementKind, Pool, RuntimeAlign,
-    Shared, ZeBuffer,
+    Shared, SlabMap, SlotState, ZeBuffer,
 };
 
 const KIB: usize = 1 << 10;
@@ -402,6 +402,30 @@ impl Model {
         prop_assert!(stats.live_bytes <= most as u64, "{}: {}", stats, most);
         prop_assert!(stats.held_bytes >= stats.live_bytes, "{}", stats);
         prop_assert!(stats.peak_held_bytes >= stats.held_bytes, "{}", stats);
+        self.check_map(pool, count)
+    }
+
+    /// The map shows what lives where it is, and nothing else as alive.
+    fn check_map(&self, pool: usize, count: u64) -> Check {
+        let map = with_pool!(&self.pools[pool], |pool| pool.map());
+        let live = map.slabs().iter().map(|slab| slab.count(SlotState::Live));
+        prop_assert_eq!(live.sum::<usize>() as u64, count);
+        let slabs: BTreeMap<usize, &SlabMap> = map
+            .slabs()
+            .iter()
+            .map(|slab| (slab.address(), slab))
+            .collect();
+        let of = self
+            .live
+            .iter()
+            .filter(|live| live.pool == self.numbers[pool]);
+        for live in of {
+            let start = live.buffer.address();
+            let (&address, slab) = slabs.range(..=start).next_back().unwrap();
+            let slot = (start - address) / slab.slot_bytes();
+            prop_assert_eq!(slab.slots()[slot], SlotState::Live);
+            prop_assert!(start + live.bytes <= address + slab.bytes());
+        }
         Ok(())
     }
 
