@@ -162,10 +162,15 @@ impl PoolInner {
 
     /// Frees. Not to be called with the lock held.
     pub(super) fn discard(&self, freed: Vec<Blank>) {
+        self.driver_frees
+            .fetch_add(freed.len() as u64, Ordering::Relaxed);
+        self.discard_uncounted(freed);
+    }
+
+    fn discard_uncounted(&self, freed: Vec<Blank>) {
         for blank in freed {
             let bytes = blank.memory.bytes();
             drop(blank);
-            self.driver_frees.fetch_add(1, Ordering::Relaxed);
             self.unreserve(bytes);
         }
     }
@@ -196,8 +201,8 @@ impl PoolInner {
             self.driver_frees.store(0, Ordering::Relaxed);
         }
         drop(central);
-        self.discard(freed);
         if live {
+            self.discard(freed);
             let stats = self.stats();
             return Err(Error::PoolInUse {
                 name: self.name.clone(),
@@ -205,6 +210,8 @@ impl PoolInner {
                 live_bytes: stats.live_bytes,
             });
         }
+        // These are of the time before.
+        self.discard_uncounted(freed);
         Ok(())
     }
 
