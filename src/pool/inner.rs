@@ -145,14 +145,9 @@ impl PoolInner {
             held.checked_add(bytes as u64)
                 .filter(|&all| all <= self.limit)
         };
-        let reserved = self
-            .held
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        if let Ok(held) = reserved {
-            self.peak_held
-                .fetch_max(held + bytes as u64, Ordering::Relaxed);
-        }
-        reserved.is_ok()
+        self.held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
     }
 
     /// What was reserved is not taken.
@@ -299,6 +294,8 @@ impl PoolInner {
     /// A slot of fresh memory.
     pub(super) fn take_fresh(&self, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
         self.driver_allocations.fetch_add(1, Ordering::Relaxed);
+        // Not before: what the driver refuses was never held.
+        self.peak_held.fetch_max(self.held(), Ordering::Relaxed);
         cut(&mut self.lock(), blank, class, slot_bytes)
     }
 
