@@ -133,8 +133,8 @@ impl PoolInner {
         }
         racks.shrink();
         central.orphan(cache);
-        drop(central);
-        self.discard(freed);
+        // Where it could not be had when the last handle went, this may be the last of the pool.
+        self.leave(central, freed);
     }
 
     // Memory of the driver.
