@@ -52,6 +52,14 @@ mod memory_errors;
 mod modules;
 #[path = "conformance/pending.rs"]
 mod pending;
+#[path = "conformance/pools.rs"]
+mod pools;
+#[path = "conformance/pools_kept.rs"]
+mod pools_kept;
+#[path = "conformance/pools_lives.rs"]
+mod pools_lives;
+#[path = "conformance/pools_settings.rs"]
+mod pools_settings;
 #[path = "conformance/process.rs"]
 mod process;
 #[path = "conformance/queries.rs"]
@@ -158,6 +166,10 @@ fn all_promises() -> impl Iterator<Item = Promise> {
         scope_launches::PROMISES,
         pending::PROMISES,
         awaiting::PROMISES,
+        pools::PROMISES,
+        pools_kept::PROMISES,
+        pools_lives::PROMISES,
+        pools_settings::PROMISES,
     ]
     .into_iter()
     .flatten()
@@ -165,10 +177,15 @@ fn all_promises() -> impl Iterator<Item = Promise> {
 }
 
 fn all_scenarios() -> impl Iterator<Item = Scenario> {
-    [drivers::SCENARIOS, finding::SCENARIOS, exit::SCENARIOS]
-        .into_iter()
-        .flatten()
-        .copied()
+    [
+        drivers::SCENARIOS,
+        finding::SCENARIOS,
+        exit::SCENARIOS,
+        pools_lives::SCENARIOS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
 }
 
 /// What trials left out, and how many did.

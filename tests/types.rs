@@ -9,8 +9,8 @@ use static_assertions::{
 use ze_area::{
     Align, Alignment, Area, AtomicElement, AtomicSlice, Awaited, Context, ContextBuilder, Device,
     DeviceArea, Driver, Element, Error, FreeError, Host, HostAccess, HostArea, InOut, Kernel,
-    Module, Pending, Placement, Queue, RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice,
-    ZeSliceMut,
+    Module, Pending, Placement, Pool, PoolBuilder, PoolSettings, PoolSlot, PoolStats, Queue,
+    RawParts, RuntimeAlign, Shared, ZeBuffer, ZeDevice, ZeSlice, ZeSliceMut,
 };
 
 /// A type that must stay on its thread.
@@ -114,6 +114,22 @@ assert_type_eq_all!(
     DeviceArea<Align<64>, Device>
 );
 assert_type_eq_all!(HostArea, HostArea<Align<64>>);
+
+assert_impl_all!(Pool: Area<Placement = Device, Align = Align<64>>, Send, Sync, Unpin, Clone, core::fmt::Debug);
+assert_impl_all!(Pool<Align<4096>, Shared>: Area<Placement = Shared, Align = Align<4096>>, Send, Sync, Unpin, Clone);
+assert_impl_all!(Pool<RuntimeAlign, Host>: Area<Placement = Host, Align = RuntimeAlign>, Send, Sync, Unpin, Clone);
+assert_type_eq_all!(Pool, Pool<Align<64>>, Pool<Align<64>, Device>);
+assert_impl_all!(PoolBuilder: Send, Sync, Clone, core::fmt::Debug);
+assert_impl_all!(PoolBuilder<RuntimeAlign, Host>: Send, Sync, Clone);
+assert_impl_all!(PoolSettings: Send, Sync, Clone, Eq, core::fmt::Debug);
+assert_impl_all!(PoolStats: Send, Sync, Clone, Eq, core::fmt::Debug, core::fmt::Display);
+assert_impl_all!(PoolSlot: Send, Sync, core::fmt::Debug);
+// There is one of each.
+assert_not_impl_any!(PoolSlot: Clone, Copy, Default);
+// A pool is no area that pools are made of.
+assert_impl_all!(DeviceArea: ze_area::Poolable);
+assert_impl_all!(HostArea<RuntimeAlign>: ze_area::Poolable);
+assert_not_impl_any!(Pool: ze_area::Poolable);
 
 assert_impl_all!(Context: Send, Sync, Clone);
 assert_impl_all!(ContextBuilder: Send, Sync, Clone);

@@ -133,8 +133,8 @@ impl PoolInner {
         }
         racks.shrink();
         central.orphan(cache);
-        drop(central);
-        self.discard(freed);
+        // Where it could not be had when the last handle went, this may be the last of the pool.
+        self.leave(central, freed);
     }
 
     // Memory of the driver.
@@ -145,14 +145,9 @@ impl PoolInner {
             held.checked_add(bytes as u64)
                 .filter(|&all| all <= self.limit)
         };
-        let reserved = self
-            .held
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
-        if let Ok(held) = reserved {
-            self.peak_held
-                .fetch_max(held + bytes as u64, Ordering::Relaxed);
-        }
-        reserved.is_ok()
+        self.held
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
+            .is_ok()
     }
 
     /// What was reserved is not taken.
@@ -162,10 +157,15 @@ impl PoolInner {
 
     /// Frees. Not to be called with the lock held.
     pub(super) fn discard(&self, freed: Vec<Blank>) {
+        self.driver_frees
+            .fetch_add(freed.len() as u64, Ordering::Relaxed);
+        self.discard_uncounted(freed);
+    }
+
+    fn discard_uncounted(&self, freed: Vec<Blank>) {
         for blank in freed {
             let bytes = blank.memory.bytes();
             drop(blank);
-            self.driver_frees.fetch_add(1, Ordering::Relaxed);
             self.unreserve(bytes);
         }
     }
@@ -196,8 +196,8 @@ impl PoolInner {
             self.driver_frees.store(0, Ordering::Relaxed);
         }
         drop(central);
-        self.discard(freed);
         if live {
+            self.discard(freed);
             let stats = self.stats();
             return Err(Error::PoolInUse {
                 name: self.name.clone(),
@@ -205,6 +205,8 @@ impl PoolInner {
                 live_bytes: stats.live_bytes,
             });
         }
+        // These are of the time before.
+        self.discard_uncounted(freed);
         Ok(())
     }
 
@@ -292,6 +294,8 @@ impl PoolInner {
     /// A slot of fresh memory.
     pub(super) fn take_fresh(&self, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
         self.driver_allocations.fetch_add(1, Ordering::Relaxed);
+        // Not before: what the driver refuses was never held.
+        self.peak_held.fetch_max(self.held(), Ordering::Relaxed);
         cut(&mut self.lock(), blank, class, slot_bytes)
     }
 

@@ -108,6 +108,11 @@ pub struct Ground {
 /// An area that a pool can be made of: [`DeviceArea`], [`HostArea`].
 ///
 /// Sealed: these two are all there are.
+#[diagnostic::on_unimplemented(
+    message = "no pool can be made of `{Self}`",
+    note = "pools are made of areas that take memory of the driver: `DeviceArea`, `HostArea`",
+    note = "a pool serves wherever an area does: clone it, it is the same pool"
+)]
 pub trait Poolable: Area {
     /// What the pool takes its memory by.
     #[doc(hidden)]

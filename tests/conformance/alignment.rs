@@ -25,7 +25,7 @@ const HELD: usize = 32;
 const LARGEST: u32 = 21;
 
 /// Allocates as many buffers as are held at once, of the sizes given in turn, and checks them.
-fn hold<A: Area>(area: &A, align: usize, sizes: &[usize]) {
+pub(crate) fn hold<A: Area>(area: &A, align: usize, sizes: &[usize]) {
     let held: Vec<ZeBuffer<MaybeUninit<u8>, A::Placement>> = (0..HELD)
         .map(|i| area.mmap_uninit(sizes[i % sizes.len()]).unwrap())
         .collect();
