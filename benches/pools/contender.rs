@@ -80,17 +80,17 @@ impl<A: Area + Sync> Contender for Buffers<A> {
     type Handle = ZeBuffer<MaybeUninit<u8>, A::Placement>;
     type Error = ze_area::Error;
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&self, bytes: usize) -> ze_area::Result<Self::Handle> {
         self.0.mmap_uninit::<u8>(bytes)
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(handle: &Self::Handle) -> usize {
         handle.device_ptr().addr()
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(&self, handle: Self::Handle) -> ze_area::Result<()> {
         drop(handle);
         Ok(())
@@ -104,17 +104,17 @@ impl Contender for Nobody {
     type Handle = NonZeroUsize;
     type Error = Failure;
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&self, bytes: usize) -> Result<NonZeroUsize, Failure> {
         Ok(NonZeroUsize::MIN.saturating_add(bytes))
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(handle: &NonZeroUsize) -> usize {
         handle.get()
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(&self, handle: NonZeroUsize) -> Result<(), Failure> {
         black_box(handle);
         Ok(())

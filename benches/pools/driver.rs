@@ -59,7 +59,7 @@ unsafe impl<P> Sync for Calls<'_, P> {}
 
 impl<P: Placement> Calls<'_, P> {
     /// Allocates, or gives the code of the call.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn allocate(&self, bytes: usize, align: usize) -> Result<Memory, sys::ze_result_t> {
         let (device_desc, host_desc) = (&raw const self.device_desc, &raw const self.host_desc);
         let mut base: *mut c_void = core::ptr::null_mut();
@@ -99,7 +99,7 @@ impl<P: Placement> Calls<'_, P> {
     /// # Safety
     ///
     /// The memory was allocated by these calls, and nobody uses it any more.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn free(&self, base: NonNull<c_void>) -> sys::ze_result_t {
         // SAFETY: the context is live; the memory is the caller's.
         unsafe { (self.api.zeMemFree)(self.context, base.as_ptr()) }
@@ -120,19 +120,19 @@ impl<P: Placement> Contender for Raw<'_, P> {
     type Handle = Memory;
     type Error = Failure;
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
         self.0
             .allocate(bytes, ALIGN)
             .map_err(|code| format!("zeMemAlloc returned {:#x}", code.0).into())
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(handle: &Memory) -> usize {
         handle.0.addr().get()
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(&self, handle: Memory) -> Result<(), Failure> {
         // SAFETY: `allocate` made it, and the handle is consumed.
         let code = unsafe { self.0.free(handle.0) };

@@ -11,7 +11,7 @@ impl Contender for Mimalloc {
     type Handle = Memory;
     type Error = Failure;
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
         // SAFETY: any size may be asked for.
         let base = unsafe { libmimalloc_sys::mi_malloc(bytes) };
@@ -19,12 +19,12 @@ impl Contender for Mimalloc {
         Ok(Memory(base))
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(handle: &Memory) -> usize {
         handle.0.addr().get()
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(&self, handle: Memory) -> Result<(), Failure> {
         // SAFETY: `allocate` made it, and the handle is consumed.
         unsafe { libmimalloc_sys::mi_free(handle.0.as_ptr()) };

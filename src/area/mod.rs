@@ -48,8 +48,15 @@ pub(crate) mod sealed {
             align: usize,
         ) -> Result<(NonNull<u8>, BufferMemory)>;
 
-        /// Whether it is a pool: then [`pooled`](RawArea::pooled) is called, and `allocate` is not.
+        /// Whether it is a pool: then the next two are called, and `allocate` is not.
         const POOLED: bool = false;
+
+        /// As [`allocate`](RawArea::allocate), where it takes no more than a few instructions.
+        #[inline(always)]
+        fn at_hand(&self, inside: Inside, bytes: usize, align: usize) -> Option<Pooled> {
+            let _ = (inside, bytes, align);
+            None
+        }
 
         /// As [`allocate`](RawArea::allocate); `None` where it puts an error into `refused`.
         ///

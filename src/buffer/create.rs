@@ -26,13 +26,19 @@ impl<T: Element, P: Placement> ZeBuffer<MaybeUninit<T>, P> {
             return Self::allocate_in(area, len);
         }
         let bytes = size_of_elements::<T>(len)?;
-        let mut refused = None;
-        let pooled = area.pooled(Inside(()), bytes, align_of::<T>(), &mut refused);
-        let Some(pooled) = pooled else {
-            return Err(refused.unwrap_or(Error::SizeOverflow {
-                len,
-                element_size: size_of::<T>(),
-            }));
+        let align = align_of::<T>();
+        let pooled = match area.at_hand(Inside(()), bytes, align) {
+            Some(pooled) => pooled,
+            None => {
+                let mut refused = None;
+                let Some(pooled) = area.pooled(Inside(()), bytes, align, &mut refused) else {
+                    return Err(refused.unwrap_or(Error::SizeOverflow {
+                        len,
+                        element_size: size_of::<T>(),
+                    }));
+                };
+                pooled
+            }
         };
         Ok(Self {
             pointer: pooled.start().cast(),

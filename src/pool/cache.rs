@@ -1,101 +1,12 @@
 //! What a thread keeps of a pool.
 
 use super::class::Class;
-use super::span::Slot;
+use super::rack::{MOST, Magazine, Rack};
 
-/// How many slots a magazine holds at most.
-pub(super) const MOST: usize = 128;
-/// How many it holds at first, where they are small.
+/// How many slots a magazine holds at first, where they are small.
 const FIRST: usize = 16;
 /// How many bytes it holds at first.
 const FIRST_BYTES: usize = 64 << 10;
-
-/// How many empty magazines are kept.
-const MOST_USED: usize = 32;
-
-/// Free slots of one class, the last freed on top.
-pub(super) type Magazine = Vec<Slot>;
-
-/// A thread's free slots of one class.
-///
-/// Two magazines, so that a thread that goes back and forth over a magazine's end needs no others.
-// A line of the processor's cache.
-#[derive(Debug, Default)]
-#[repr(align(64))]
-pub(super) struct Rack {
-    /// Slots are taken from and put into this one.
-    pub(super) loaded: Magazine,
-    /// Full or empty.
-    pub(super) spare: Magazine,
-    /// Slots that went to buffers.
-    pub(super) taken: u64,
-    /// Slots that came back.
-    pub(super) given: u64,
-}
-
-impl Rack {
-    /// Puts a slot on top, where there is room.
-    #[inline]
-    pub(super) fn put(&mut self, slot: Slot) -> Result<(), Slot> {
-        if self.loaded.len() == self.loaded.capacity() {
-            return Err(slot);
-        }
-        self.loaded.push(slot);
-        self.given += 1;
-        Ok(())
-    }
-
-    /// Takes the slot on top.
-    #[inline]
-    pub(super) fn take(&mut self) -> Option<Slot> {
-        let slot = self.loaded.pop()?;
-        self.taken += 1;
-        Some(slot)
-    }
-
-    /// All free slots, and no room for others.
-    pub(super) fn empty(&mut self) -> impl Iterator<Item = Slot> + use<> {
-        let (loaded, spare) = (
-            core::mem::take(&mut self.loaded),
-            core::mem::take(&mut self.spare),
-        );
-        loaded.into_iter().chain(spare)
-    }
-
-    /// The free slots.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.loaded.iter().chain(&self.spare)
-    }
-
-    /// Gives an empty magazine the size that it is to have; `used` has some.
-    pub(super) fn make_room(&mut self, capacity: usize, used: &mut Used) {
-        if self.loaded.is_empty() && self.loaded.capacity() != capacity {
-            let other = used.magazine(capacity);
-            used.keep(core::mem::replace(&mut self.loaded, other));
-        }
-    }
-}
-
-/// Empty magazines of the largest size, so that those that are used a lot are not made anew each time.
-#[derive(Debug, Default)]
-pub(super) struct Used(Vec<Magazine>);
-
-impl Used {
-    /// An empty magazine.
-    fn magazine(&mut self, capacity: usize) -> Magazine {
-        match self.0.pop_if(|_| capacity == MOST) {
-            Some(magazine) => magazine,
-            None => Vec::with_capacity(capacity),
-        }
-    }
-
-    /// Keeps an empty magazine.
-    pub(super) fn keep(&mut self, magazine: Magazine) {
-        if magazine.capacity() == MOST && magazine.is_empty() && self.0.len() < MOST_USED {
-            self.0.push(magazine);
-        }
-    }
-}
 
 /// All that a thread keeps of a pool: a rack for each class.
 #[derive(Debug)]
@@ -164,16 +75,16 @@ impl Racks {
     }
 
     /// The slots of a class that was not used since the clock struck last.
-    pub(super) fn unused(&mut self, class: Class, bytes: usize) -> Option<Magazine> {
+    pub(super) fn unused(&mut self, class: Class, bytes: usize) -> Option<[Magazine; 2]> {
         let index = class.index();
         let (rack, seen) = (self.racks.get_mut(index)?, self.seen.get_mut(index)?);
-        let used = rack.taken + rack.given;
+        let used = rack.taken() + rack.given();
         if core::mem::replace(seen, used) != used {
             return None;
         }
         let capacity = core::mem::take(self.capacities.get_mut(index)?);
         self.room = self.room.saturating_sub(2 * capacity * bytes);
-        Some(rack.empty().collect())
+        Some(rack.empty())
     }
 
     /// Forgets how much was kept.

@@ -1,6 +1,5 @@
 //! A pool's inside: the fast ways in and out, and the slow ones.
 
-use super::cache::Rack;
 use super::central::Central;
 use super::class::{Class, Classes};
 use super::near::{self, Cache};
@@ -21,10 +20,8 @@ static NUMBERS: AtomicU64 = AtomicU64::new(0);
 /// It lives while a handle does, and after that, by `keep`, until its last slot has come back.
 #[derive(Debug)]
 pub(crate) struct PoolInner {
-    /// No other pool of this process has or had it.
-    number: u64,
+    fixed: Fixed,
     name: String,
-    classes: Classes,
     /// Slots are erased before they are used again.
     erases: bool,
     kind: PlacementKind,
@@ -40,6 +37,15 @@ pub(crate) struct PoolInner {
     limit: u64,
     driver_allocations: AtomicU64,
     driver_frees: AtomicU64,
+}
+
+/// What all threads read all the time, in lines of the processor's cache that nobody writes.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Fixed {
+    /// No other pool of this process has or had it.
+    number: u64,
+    classes: Classes,
 }
 
 /// How a pool is made.
@@ -59,9 +65,11 @@ impl PoolInner {
     pub(super) fn new(plan: Plan) -> Arc<Self> {
         let central = Central::new(plan.classes, plan.kept_capacity, plan.idle_after);
         Arc::new_cyclic(|this| Self {
-            number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
+            fixed: Fixed {
+                number: NUMBERS.fetch_add(1, Ordering::Relaxed) + 1,
+                classes: plan.classes,
+            },
             name: plan.name,
-            classes: plan.classes,
             erases: plan.erases,
             kind: plan.kind,
             this: Weak::clone(this),
@@ -78,7 +86,7 @@ impl PoolInner {
 
     #[inline]
     pub(super) fn number(&self) -> u64 {
-        self.number
+        self.fixed.number
     }
 
     pub(super) fn name(&self) -> &str {
@@ -96,7 +104,7 @@ impl PoolInner {
 
     #[inline]
     pub(super) fn classes(&self) -> &Classes {
-        &self.classes
+        &self.fixed.classes
     }
 
     pub(super) fn kind(&self) -> PlacementKind {
@@ -113,6 +121,14 @@ impl PoolInner {
 
     // Threads.
 
+    /// What this thread keeps; `None` where it is about to end, or nothing is kept by threads.
+    fn cache(&self) -> Option<&Cache> {
+        if self.erases {
+            return None;
+        }
+        near::cache(self)
+    }
+
     pub(super) fn adopt(&self) -> Arc<Cache> {
         self.lock().adopt()
     }
@@ -123,12 +139,11 @@ impl PoolInner {
         let mut central = self.lock();
         // SAFETY: this is the owner's thread, outside, and others seize it with the lock held only.
         let racks = unsafe { cache.by_force() };
-        for class in self.classes.all() {
+        for class in self.fixed.classes.all() {
             if let Some(rack) = racks.get_mut(class) {
-                let loaded = core::mem::take(&mut rack.loaded);
-                let spare = core::mem::take(&mut rack.spare);
-                central.keep(class, loaded, &mut freed);
-                central.keep(class, spare, &mut freed);
+                for magazine in rack.empty() {
+                    central.keep(class, magazine, &mut freed);
+                }
             }
         }
         racks.shrink();
@@ -239,7 +254,7 @@ impl PoolInner {
     #[inline]
     pub(super) fn take(&self, class: Class) -> Option<Slot> {
         // SAFETY: the pool lives as long as this reference.
-        let cache = unsafe { near::find(self.number) }?;
+        let cache = unsafe { near::find(self.fixed.number) }?;
         // SAFETY: it is this thread's, and what is done inside does not come here again.
         let mut racks = unsafe { cache.enter() }?;
         racks.get_mut(class)?.take()
@@ -248,7 +263,7 @@ impl PoolInner {
     /// A free slot that lies somewhere in the pool.
     pub(super) fn take_shared(&self, class: Class) -> Option<Slot> {
         let mut freed = Vec::new();
-        let cache = near::cache(self);
+        let cache = self.cache();
         let mut central = self.lock();
         let taken = match cache {
             Some(cache) => {
@@ -256,8 +271,8 @@ impl PoolInner {
                 let racks = unsafe { cache.by_force() };
                 let room = central.room();
                 racks
-                    .grown(class, self.classes.bytes(class), room)
-                    .and_then(|(rack, capacity)| refill(&mut central, class, rack, capacity))
+                    .grown(class, self.fixed.classes.bytes(class), room)
+                    .and_then(|(rack, capacity)| rack.refill(&mut central, class, capacity))
             }
             None => {
                 let slot = central
@@ -285,10 +300,15 @@ impl PoolInner {
 
     /// A slot of idle memory.
     pub(super) fn take_rested(&self, class: Class) -> Option<Slot> {
-        let (bytes, _) = self.classes.slab(class);
+        let (bytes, _) = self.fixed.classes.slab(class);
         let mut central = self.lock();
         let blank = central.rested(bytes)?;
-        Some(cut(&mut central, blank, class, self.classes.bytes(class)))
+        Some(cut(
+            &mut central,
+            blank,
+            class,
+            self.fixed.classes.bytes(class),
+        ))
     }
 
     /// A slot of fresh memory.
@@ -301,23 +321,19 @@ impl PoolInner {
 
     /// Takes a slot back. What is returned is to be dropped when this reference is not used any more: it
     /// may be what keeps it alive.
-    #[inline]
     #[must_use]
     pub(super) fn give(&self, slot: Slot, class: Class) -> Option<Arc<Self>> {
         if self.erases && self.erased(&slot).is_err() {
             return self.give_tainted(slot, class);
         }
-        match self.put(slot, class) {
-            Ok(()) => None,
-            Err(slot) => self.give_shared(slot, class),
-        }
+        self.give_shared(slot, class)
     }
 
-    /// Keeps a slot for this thread, where it has room.
+    /// Keeps a slot for this thread, where it has room. Of a pool that erases no thread keeps any.
     #[inline]
-    fn put(&self, slot: Slot, class: Class) -> Result<(), Slot> {
+    pub(super) fn put(&self, slot: Slot, class: Class) -> Result<(), Slot> {
         // SAFETY: the pool lives as long as this reference.
-        let Some(cache) = (unsafe { near::find(self.number) }) else {
+        let Some(cache) = (unsafe { near::find(self.fixed.number) }) else {
             return Err(slot);
         };
         // SAFETY: it is this thread's, and what is done inside does not come here again.
@@ -338,7 +354,7 @@ impl PoolInner {
         let mut freed = Vec::new();
         let cache = match class {
             Class::SINGLE => None,
-            _ => near::cache(self),
+            _ => self.cache(),
         };
         let mut central = self.lock();
         // Nothing is kept for a thread by a pool that is gone.
@@ -347,9 +363,9 @@ impl PoolInner {
                 // SAFETY: it is this thread's, outside; others seize it with the lock held only.
                 let racks = unsafe { cache.by_force() };
                 let room = central.room();
-                let rack = racks.grown(class, self.classes.bytes(class), room);
+                let rack = racks.grown(class, self.fixed.classes.bytes(class), room);
                 if let Some((rack, capacity)) = rack {
-                    stow(&mut central, class, rack, capacity, slot, &mut freed);
+                    rack.stow(&mut central, class, capacity, slot, &mut freed);
                 }
             }
             None => {
@@ -411,56 +427,4 @@ fn cut(central: &mut Central, blank: Blank, class: Class, slot_bytes: usize) -> 
         central.shelf_mut(class).taken += 1;
     }
     slot
-}
-
-/// A slot for a thread whose rack has run empty.
-fn refill(central: &mut Central, class: Class, rack: &mut Rack, capacity: usize) -> Option<Slot> {
-    if let Some(slot) = rack.take() {
-        return Some(slot);
-    }
-    core::mem::swap(&mut rack.loaded, &mut rack.spare);
-    if let Some(slot) = rack.take() {
-        return Some(slot);
-    }
-    if let Some(magazine) = central.full_magazine(class) {
-        let empty = core::mem::replace(&mut rack.loaded, magazine);
-        central.used.keep(empty);
-        return rack.take();
-    }
-    let slot = central.take(class)?;
-    rack.taken += 1;
-    rack.make_room(capacity, &mut central.used);
-    // What is left of spans that are cut already costs nothing.
-    while rack.loaded.len() < rack.loaded.capacity() {
-        let Some(slot) = central.take(class) else {
-            break;
-        };
-        rack.loaded.push(slot);
-    }
-    Some(slot)
-}
-
-/// Puts a slot into a rack that has run full.
-fn stow(
-    central: &mut Central,
-    class: Class,
-    rack: &mut Rack,
-    capacity: usize,
-    slot: Slot,
-    freed: &mut Vec<Blank>,
-) {
-    let Err(slot) = rack.put(slot) else {
-        return;
-    };
-    if rack.spare.is_empty() {
-        core::mem::swap(&mut rack.loaded, &mut rack.spare);
-    } else {
-        let full = core::mem::replace(&mut rack.spare, core::mem::take(&mut rack.loaded));
-        central.keep(class, full, freed);
-    }
-    rack.make_room(capacity, &mut central.used);
-    if let Err(slot) = rack.put(slot) {
-        rack.given += 1;
-        central.give(slot, freed);
-    }
 }

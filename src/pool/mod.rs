@@ -9,6 +9,7 @@ mod keeper;
 mod map;
 mod near;
 mod pooled;
+mod rack;
 mod snapshot;
 mod span;
 mod stats;
@@ -294,6 +295,18 @@ impl<A: Alignment, P: Placement> RawArea for Pool<A, P> {
     const POOLED: bool = true;
 
     #[inline(always)]
+    fn at_hand(&self, _: Inside, bytes: usize, align: usize) -> Option<Pooled> {
+        // With most alignments this is known when it is compiled.
+        if align > self.align.bytes().max(LEAST) {
+            return None;
+        }
+        let inner = &*self.inner;
+        let class = inner.classes().of(bytes);
+        let slot = inner.take(class)?;
+        Some(Pooled::new(slot, inner, class))
+    }
+
+    #[inline(always)]
     fn pooled(
         &self,
         _: Inside,
@@ -301,17 +314,9 @@ impl<A: Alignment, P: Placement> RawArea for Pool<A, P> {
         align: usize,
         refused: &mut Option<Error>,
     ) -> Option<Pooled> {
-        let inner = &*self.inner;
-        // With most alignments this is known when it is compiled.
-        if align <= self.align.bytes().max(LEAST) {
-            let class = inner.classes().of(bytes);
-            if let Some(slot) = inner.take(class) {
-                return Some(Pooled::new(slot, inner, class));
-            }
-        }
         let slot = self.slow(bytes, align.max(self.align.bytes()), refused)?;
         let class = slot.span().class();
-        Some(Pooled::new(slot, inner, class))
+        Some(Pooled::new(slot, &self.inner, class))
     }
 
     fn allocate(

@@ -220,7 +220,7 @@ impl<P: Placement, const AS_SYCL: bool> Contender for UmfPool<'_, P, AS_SYCL> {
     type Handle = Memory;
     type Error = Failure;
 
-    #[inline]
+    #[inline(always)]
     fn allocate(&self, bytes: usize) -> Result<Memory, Failure> {
         let base = if AS_SYCL {
             // SAFETY: the pool is live.
@@ -233,12 +233,12 @@ impl<P: Placement, const AS_SYCL: bool> Contender for UmfPool<'_, P, AS_SYCL> {
         Ok(Memory(base))
     }
 
-    #[inline]
+    #[inline(always)]
     fn address(handle: &Memory) -> usize {
         handle.0.addr().get()
     }
 
-    #[inline]
+    #[inline(always)]
     fn free(&self, handle: Memory) -> Result<(), Failure> {
         let base = handle.0.as_ptr();
         let code = if AS_SYCL {

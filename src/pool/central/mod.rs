@@ -2,9 +2,10 @@
 
 mod time;
 
-use super::cache::{Magazine, Racks, Used};
+use super::cache::Racks;
 use super::class::{Class, Classes};
 use super::near::Cache;
+use super::rack::{Magazine, Used};
 use super::span::{Blank, Cut, Slot};
 use crate::raw::biased::Biased;
 use std::collections::{BTreeMap, BTreeSet};
@@ -388,7 +389,7 @@ impl Central {
         let collected = self.with_all(|central, all| {
             for racks in all {
                 for rack in racks.iter_mut() {
-                    for slot in rack.empty() {
+                    for slot in rack.empty().into_iter().flatten() {
                         central.give(slot, freed);
                     }
                 }
@@ -424,8 +425,8 @@ impl Central {
         let _ = self.with_all(|_, all| {
             for racks in all {
                 for (count, rack) in counts.iter_mut().zip(racks.iter()) {
-                    count.taken += rack.taken;
-                    count.given += rack.given;
+                    count.taken += rack.taken();
+                    count.given += rack.given();
                 }
             }
         });
@@ -439,7 +440,7 @@ impl Central {
                 (shelf.taken, shelf.given) = (0, 0);
             }
             for rack in all.iter_mut().flat_map(|racks| racks.iter_mut()) {
-                (rack.taken, rack.given) = (0, 0);
+                rack.forget();
             }
             central.singles_taken = 0;
         });

@@ -25,7 +25,8 @@ impl Central {
             for class in central.classes.all() {
                 let bytes = central.classes.bytes(class);
                 for racks in all.iter_mut() {
-                    for slot in racks.unused(class, bytes).into_iter().flatten() {
+                    let unused = racks.unused(class, bytes);
+                    for slot in unused.into_iter().flatten().flatten() {
                         central.give(slot, freed);
                     }
                 }

@@ -1,0 +1,172 @@
+//! What a thread keeps of one class.
+
+use super::central::Central;
+use super::class::Class;
+use super::span::{Blank, Slot};
+use core::mem::{replace, swap, take};
+
+/// How many slots a magazine holds at most.
+pub(super) const MOST: usize = 128;
+/// How many empty magazines are kept.
+const MOST_USED: usize = 32;
+
+/// Free slots of one class, the last freed on top.
+pub(super) type Magazine = Vec<Slot>;
+
+/// A thread's free slots of one class.
+///
+/// Two magazines, so that a thread that goes back and forth over a magazine's end needs no others.
+// A line of the processor's cache.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+pub(super) struct Rack {
+    /// Slots are taken from and put into this one.
+    loaded: Magazine,
+    /// Full or empty.
+    spare: Magazine,
+    /// Slots that went to buffers.
+    taken: u64,
+    /// Slots that came from the middle, less those that went there. With it those that came back from
+    /// buffers need not be counted: it is all the others that are here.
+    moved: u64,
+}
+
+impl Rack {
+    /// Puts a slot on top, where there is room.
+    #[inline]
+    pub(super) fn put(&mut self, slot: Slot) -> Result<(), Slot> {
+        if self.loaded.len() == self.loaded.capacity() {
+            return Err(slot);
+        }
+        self.loaded.push(slot);
+        Ok(())
+    }
+
+    /// Takes the slot on top.
+    #[inline]
+    pub(super) fn take(&mut self) -> Option<Slot> {
+        let slot = self.loaded.pop()?;
+        self.taken += 1;
+        Some(slot)
+    }
+
+    /// Slots that went to buffers.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Slots that came back.
+    pub(super) fn given(&self) -> u64 {
+        let here = self.loaded.len() + self.spare.len();
+        (self.taken + here as u64).wrapping_sub(self.moved)
+    }
+
+    /// Begins to count anew.
+    pub(super) fn forget(&mut self) {
+        self.taken = 0;
+        self.moved = (self.loaded.len() + self.spare.len()) as u64;
+    }
+
+    /// The free slots.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.loaded.iter().chain(&self.spare)
+    }
+
+    /// Both magazines; what is left has no room.
+    pub(super) fn empty(&mut self) -> [Magazine; 2] {
+        let both = [take(&mut self.loaded), take(&mut self.spare)];
+        let moved: usize = both.iter().map(Vec::len).sum();
+        self.moved = self.moved.wrapping_sub(moved as u64);
+        both
+    }
+
+    /// A slot where the magazine is empty, also of the middle.
+    pub(super) fn refill(
+        &mut self,
+        central: &mut Central,
+        class: Class,
+        capacity: usize,
+    ) -> Option<Slot> {
+        if let Some(slot) = self.take() {
+            return Some(slot);
+        }
+        swap(&mut self.loaded, &mut self.spare);
+        if let Some(slot) = self.take() {
+            return Some(slot);
+        }
+        if let Some(magazine) = central.full_magazine(class) {
+            self.moved = self.moved.wrapping_add(magazine.len() as u64);
+            let empty = replace(&mut self.loaded, magazine);
+            central.used.keep(empty);
+            return self.take();
+        }
+        let slot = central.take(class)?;
+        self.make_room(capacity, &mut central.used);
+        // What is left of spans that are cut already costs nothing.
+        while self.loaded.len() < self.loaded.capacity() {
+            let Some(slot) = central.take(class) else {
+                break;
+            };
+            self.loaded.push(slot);
+        }
+        self.taken += 1;
+        let moved = 1 + self.loaded.len() as u64;
+        self.moved = self.moved.wrapping_add(moved);
+        Some(slot)
+    }
+
+    /// Puts a slot where the magazine is full, also into the middle.
+    pub(super) fn stow(
+        &mut self,
+        central: &mut Central,
+        class: Class,
+        capacity: usize,
+        slot: Slot,
+        freed: &mut Vec<Blank>,
+    ) {
+        let Err(slot) = self.put(slot) else {
+            return;
+        };
+        if self.spare.is_empty() {
+            swap(&mut self.loaded, &mut self.spare);
+        } else {
+            let full = replace(&mut self.spare, take(&mut self.loaded));
+            self.moved = self.moved.wrapping_sub(full.len() as u64);
+            central.keep(class, full, freed);
+        }
+        self.make_room(capacity, &mut central.used);
+        if let Err(slot) = self.put(slot) {
+            self.moved = self.moved.wrapping_sub(1);
+            central.give(slot, freed);
+        }
+    }
+
+    /// Gives an empty magazine the size that it is to have; `used` has some.
+    fn make_room(&mut self, capacity: usize, used: &mut Used) {
+        if self.loaded.is_empty() && self.loaded.capacity() != capacity {
+            let other = used.magazine(capacity);
+            used.keep(replace(&mut self.loaded, other));
+        }
+    }
+}
+
+/// Empty magazines of the largest size, so that those that are used a lot are not made anew each time.
+#[derive(Debug, Default)]
+pub(super) struct Used(Vec<Magazine>);
+
+impl Used {
+    /// An empty magazine.
+    fn magazine(&mut self, capacity: usize) -> Magazine {
+        match self.0.pop_if(|_| capacity == MOST) {
+            Some(magazine) => magazine,
+            None => Vec::with_capacity(capacity),
+        }
+    }
+
+    /// Keeps an empty magazine.
+    pub(super) fn keep(&mut self, magazine: Magazine) {
+        if magazine.capacity() == MOST && magazine.is_empty() && self.0.len() < MOST_USED {
+            self.0.push(magazine);
+        }
+    }
+}
