@@ -270,9 +270,15 @@ impl PoolInner {
                 // SAFETY: it is this thread's, outside; others seize it with the lock held only.
                 let racks = unsafe { cache.by_force() };
                 let room = central.room();
+                let bytes = self.fixed.classes.bytes(class);
                 racks
-                    .grown(class, self.fixed.classes.bytes(class), room)
+                    .grown(class, bytes, room)
                     .and_then(|(rack, capacity)| rack.refill(&mut central, class, capacity))
+                    .or_else(|| {
+                        central
+                            .larger(class)
+                            .find_map(|larger| racks.get_mut(larger)?.take())
+                    })
             }
             None => {
                 let slot = central

@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How much larger idle memory may be than what it is used for: an eighth.
-const SLACK: usize = 8;
+/// How much larger idle memory may be than what it is used for: a quarter.
+const SLACK: usize = 4;
 
 /// What is kept of one class.
 #[derive(Debug, Default)]
@@ -196,16 +196,21 @@ impl Central {
         Some(slot)
     }
 
-    /// A free slot of a class little larger, where memory of that size is kept.
+    /// The classes that serve for one where nothing is left of it: large ones, a little larger.
+    pub(super) fn larger(&self, class: Class) -> impl Iterator<Item = Class> + use<> {
+        let classes = self.classes;
+        let most = if classes.is_small(class) {
+            0
+        } else {
+            classes.bytes(class) / SLACK * (SLACK + 1)
+        };
+        core::iter::successors(Some(class.next()), |class| Some(class.next()))
+            .take_while(move |next| next.index() < classes.count() && classes.bytes(*next) <= most)
+    }
+
+    /// A free slot of a class a little larger.
     pub(super) fn take_larger(&mut self, class: Class) -> Option<Slot> {
-        if self.classes.is_small(class) {
-            return None;
-        }
-        let bytes = self.classes.bytes(class);
-        let mut larger = class.next();
-        while larger.index() < self.classes.count()
-            && self.classes.bytes(larger) - bytes <= bytes / SLACK
-        {
+        for larger in self.larger(class) {
             if let Some(mut magazine) = self.full_magazine(larger) {
                 let slot = magazine.pop()?;
                 self.kept += magazine.len() * self.classes.bytes(larger);
@@ -214,7 +219,6 @@ impl Central {
                 }
                 return Some(slot);
             }
-            larger = larger.next();
         }
         None
     }
