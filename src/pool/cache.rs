@@ -58,15 +58,17 @@ impl Racks {
         if *capacity == MOST {
             return Some((self.racks.get_mut(class.index())?, MOST));
         }
+        // Powers of two all of them, so that there are few sizes of magazines.
         let wanted = match *capacity {
-            0 => (FIRST_BYTES / bytes).clamp(1, FIRST),
-            now => (now * 2).min(MOST),
+            0 => 1 << (FIRST_BYTES / bytes).clamp(1, FIRST).ilog2(),
+            now => now * 2,
         };
         let left = most.saturating_sub(self.room);
-        let more = match (wanted - *capacity).min(left / (2 * bytes)) {
+        let more = match wanted - *capacity {
+            more if 2 * more * bytes <= left => more,
             // A single slot, for who allocates and frees in turn, takes half of what it is counted for.
-            0 if *capacity == 0 && left >= bytes => 1,
-            more => more,
+            _ if *capacity == 0 && bytes <= left => 1,
+            _ => 0,
         };
         *capacity += more;
         self.room += 2 * more * bytes;

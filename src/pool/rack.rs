@@ -7,8 +7,8 @@ use core::mem::{replace, swap, take};
 
 /// How many slots a magazine holds at most.
 pub(super) const MOST: usize = 128;
-/// How many empty magazines are kept.
-const MOST_USED: usize = 32;
+/// How many empty magazines of a size are kept.
+const MOST_USED: usize = 16;
 
 /// Free slots of one class, the last freed on top.
 pub(super) type Magazine = Vec<Slot>;
@@ -150,23 +150,33 @@ impl Rack {
     }
 }
 
-/// Empty magazines of the largest size, so that those that are used a lot are not made anew each time.
+/// Empty magazines by the power of two that is their size, so that they are not made anew each time.
 #[derive(Debug, Default)]
-pub(super) struct Used(Vec<Magazine>);
+pub(super) struct Used([Vec<Magazine>; MOST.ilog2() as usize + 1]);
 
 impl Used {
+    /// Those of a size.
+    fn of(&mut self, capacity: usize) -> Option<&mut Vec<Magazine>> {
+        if !capacity.is_power_of_two() {
+            return None;
+        }
+        self.0.get_mut(capacity.ilog2() as usize)
+    }
+
     /// An empty magazine.
     fn magazine(&mut self, capacity: usize) -> Magazine {
-        match self.0.pop_if(|_| capacity == MOST) {
-            Some(magazine) => magazine,
-            None => Vec::with_capacity(capacity),
-        }
+        self.of(capacity)
+            .and_then(Vec::pop)
+            .unwrap_or_else(|| Vec::with_capacity(capacity))
     }
 
     /// Keeps an empty magazine.
-    pub(super) fn keep(&mut self, magazine: Magazine) {
-        if magazine.capacity() == MOST && magazine.is_empty() && self.0.len() < MOST_USED {
-            self.0.push(magazine);
+    fn keep(&mut self, magazine: Magazine) {
+        if magazine.is_empty()
+            && let Some(same) = self.of(magazine.capacity())
+            && same.len() < MOST_USED
+        {
+            same.push(magazine);
         }
     }
 }
