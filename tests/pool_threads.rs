@@ -288,6 +288,58 @@ fn no_buffer_is_had_by_two_while_threads_free_what_others_allocated() {
     finish(&instance, context);
 }
 
+/// Little but the ways without a lock, and one thread that seizes what the others keep all the time.
+#[test]
+fn what_threads_keep_is_seized_while_they_use_it() {
+    let (instance, context) = setup();
+    let pool = context.host_area().pool().unwrap();
+    // Their slab stays, so that taking all that is kept costs no call of the driver.
+    let pinned: Vec<_> = (0..4).map(|_| Tagged::new(&pool, 8)).collect();
+    let running = AtomicUsize::new(2);
+    let seizures = std::thread::scope(|threads| {
+        for _ in 0..2 {
+            let (pool, running) = (&pool, &running);
+            threads.spawn(move || {
+                let _ends = Ends(running);
+                for number in 0..operations() / 8 {
+                    let one = Tagged::new(pool, 8);
+                    let two = Tagged::new(pool, 8);
+                    if number % 2 == 0 {
+                        one.free();
+                        two.free();
+                    } else {
+                        two.free();
+                        one.free();
+                    }
+                }
+            });
+        }
+        let mut seizures = 0_u64;
+        while running.load(Ordering::Acquire) > 0 {
+            pool.trim();
+            seizures += 1;
+        }
+        seizures
+    });
+    pinned.into_iter().for_each(Tagged::free);
+    let stats = pool.stats();
+    assert_eq!(stats.allocations, operations() / 8 * 4 + 4);
+    assert_eq!((stats.live_buffers, stats.live_bytes), (0, 0), "{stats}");
+    assert_eq!(pool.trim() as u64, stats.held_bytes);
+    drop(pool);
+    finish(&instance, context);
+    say(&format!("{seizures} seizures of what two threads keep"));
+}
+
+/// Says that a thread is done, also where it panics.
+struct Ends<'a>(&'a AtomicUsize);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 #[test]
 fn counts_are_exact_when_threads_have_ended() {
     let (instance, context) = setup();
