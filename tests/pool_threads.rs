@@ -78,7 +78,7 @@ impl Worker<'_> {
                     self.frees += 1;
                 }
             }
-            90 => {
+            90 if self.dice.roll(20) == 0 => {
                 for _ in 0..self.dice.roll(HELD) {
                     self.free_own();
                 }
