@@ -21,7 +21,7 @@ use ze_area::{Pool, SlotState};
 /// Buffers that a thread holds at most.
 const HELD: usize = 300;
 /// Buffers that lie between two threads at most.
-const BETWEEN: usize = 100;
+const BETWEEN: usize = 2000;
 
 /// Where a thread puts what another is to free. Nobody waits for it.
 #[derive(Default)]
@@ -83,7 +83,7 @@ impl Worker<'_> {
                     self.free_own();
                 }
             }
-            _ => self.free_foreign(20),
+            _ => self.free_foreign(200),
         }
     }
 
