@@ -1,5 +1,4 @@
-//! Threads on one pool: no buffer is had by two, whoever frees it, while others trim and count; and
-//! pools that end while their last buffers are freed.
+//! Threads on one pool: no buffer is had by two, whoever frees it, while others trim and count.
 //!
 //! `ZE_AREA_TEST_OPERATIONS` says how many operations are done: 300,000 where nothing is said, and
 //! 10,000,000 in a release build.
@@ -10,99 +9,19 @@
     reason = "a test that cannot go on fails"
 )]
 
-use core::mem::MaybeUninit;
-use std::cell::RefCell;
-use std::io::Write as _;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use ze_area::cpu::{Config, Instance};
-use ze_area::{Align, Context, Driver, Host, Pool, SlotState, ZeBuffer};
+#[path = "pool_threads/tagged.rs"]
+mod tagged;
 
-type Buffer = ZeBuffer<MaybeUninit<u64>, Host>;
-type HostPool = Pool<Align<64>, Host>;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tagged::{Dice, HostPool, Tagged, finish, operations, say, setup};
+use ze_area::{Pool, SlotState};
 
 /// Buffers that a thread holds at most.
 const HELD: usize = 300;
 /// Buffers that lie between two threads at most.
-const BETWEEN: usize = 100;
-
-fn operations() -> u64 {
-    let usual = if cfg!(debug_assertions) {
-        300_000
-    } else {
-        10_000_000
-    };
-    std::env::var("ZE_AREA_TEST_OPERATIONS").map_or(usual, |it| it.parse().unwrap())
-}
-
-fn setup() -> (Instance, Context) {
-    let instance = Instance::new(Config::new().fill_limit(0)).unwrap();
-    let driver = Driver::from_cpu(&instance).unwrap();
-    let context = Context::builder().driver(&driver).build().unwrap();
-    (instance, context)
-}
-
-fn finish(instance: &Instance, context: Context) {
-    assert!(context.memory().is_empty(), "{}", context.memory());
-    drop(context);
-    assert!(instance.ledger().is_empty(), "{}", instance.ledger());
-}
-
-/// Past the capture of the harness.
-fn say(what: &str) {
-    let _ = writeln!(std::io::stderr(), "{what}");
-}
-
-/// Numbers that look random.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(11);
-        usize::try_from(self.0 >> 33).unwrap() % sides
-    }
-
-    /// How many elements a buffer has: mostly few, of all sizes.
-    fn elements(&mut self) -> usize {
-        match self.roll(200) {
-            0 => 1 + self.roll(1 << 15),
-            1..20 => 1 + self.roll(1 << 10),
-            20..60 => 16,
-            _ => 1 + self.roll(64),
-        }
-    }
-}
-
-/// A buffer with a number at both ends that no other has.
-struct Tagged {
-    buffer: Buffer,
-    tag: u64,
-}
-
-impl Tagged {
-    fn new(pool: &HostPool, elements: usize) -> Self {
-        static TAGS: AtomicU64 = AtomicU64::new(1);
-        let mut buffer = pool.mmap_uninit::<u64>(elements).unwrap();
-        let tag = TAGS.fetch_add(1, Ordering::Relaxed);
-        buffer[0].write(tag);
-        buffer[elements - 1].write(tag);
-        Self { buffer, tag }
-    }
-
-    /// Frees it, if nobody else wrote to it.
-    fn free(mut self) {
-        let last = self.buffer.len() - 1;
-        for at in [0, last] {
-            // SAFETY: both were written when it was allocated.
-            let tag = unsafe { self.buffer[at].assume_init() };
-            assert_eq!(tag, self.tag, "{} elements", last + 1);
-        }
-        for at in [0, last] {
-            self.buffer[at].write(0);
-        }
-    }
-}
+const BETWEEN: usize = 2000;
 
 /// Where a thread puts what another is to free. Nobody waits for it.
 #[derive(Default)]
@@ -159,12 +78,12 @@ impl Worker<'_> {
                     self.frees += 1;
                 }
             }
-            90 => {
+            90 if self.dice.roll(20) == 0 => {
                 for _ in 0..self.dice.roll(HELD) {
                     self.free_own();
                 }
             }
-            _ => self.free_foreign(20),
+            _ => self.free_foreign(200),
         }
     }
 
@@ -288,6 +207,58 @@ fn no_buffer_is_had_by_two_while_threads_free_what_others_allocated() {
     finish(&instance, context);
 }
 
+/// Little but the ways without a lock, and one thread that seizes what the others keep all the time.
+#[test]
+fn what_threads_keep_is_seized_while_they_use_it() {
+    let (instance, context) = setup();
+    let pool = context.host_area().pool().unwrap();
+    // Their slab stays, so that taking all that is kept costs no call of the driver.
+    let pinned: Vec<_> = (0..4).map(|_| Tagged::new(&pool, 8)).collect();
+    let running = AtomicUsize::new(2);
+    let seizures = std::thread::scope(|threads| {
+        for _ in 0..2 {
+            let (pool, running) = (&pool, &running);
+            threads.spawn(move || {
+                let _ends = Ends(running);
+                for number in 0..operations() / 8 {
+                    let one = Tagged::new(pool, 8);
+                    let two = Tagged::new(pool, 8);
+                    if number % 2 == 0 {
+                        one.free();
+                        two.free();
+                    } else {
+                        two.free();
+                        one.free();
+                    }
+                }
+            });
+        }
+        let mut seizures = 0_u64;
+        while running.load(Ordering::Acquire) > 0 {
+            pool.trim();
+            seizures += 1;
+        }
+        seizures
+    });
+    pinned.into_iter().for_each(Tagged::free);
+    let stats = pool.stats();
+    assert_eq!(stats.allocations, operations() / 8 * 4 + 4);
+    assert_eq!((stats.live_buffers, stats.live_bytes), (0, 0), "{stats}");
+    assert_eq!(pool.trim() as u64, stats.held_bytes);
+    drop(pool);
+    finish(&instance, context);
+    say(&format!("{seizures} seizures of what two threads keep"));
+}
+
+/// Says that a thread is done, also where it panics.
+struct Ends<'a>(&'a AtomicUsize);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 #[test]
 fn counts_are_exact_when_threads_have_ended() {
     let (instance, context) = setup();
@@ -317,184 +288,6 @@ fn counts_are_exact_when_threads_have_ended() {
     let stats = pool.stats();
     assert_eq!(stats.allocations, allocated.into_inner());
     assert_eq!((stats.live_buffers, stats.live_bytes), (0, 0), "{stats}");
-    drop(pool);
-    finish(&instance, context);
-}
-
-/// What a thread drops in a round.
-#[derive(Default)]
-struct Job {
-    buffers: Vec<Tagged>,
-    pool: Option<HostPool>,
-    /// It uses the pool before the round begins.
-    warm: bool,
-}
-
-/// Threads that drop what they are given at the same time.
-struct Race {
-    jobs: [Mutex<Job>; 2],
-    ready: AtomicUsize,
-    go: AtomicUsize,
-    done: AtomicUsize,
-    over: AtomicBool,
-}
-
-impl Race {
-    fn until(so: impl Fn() -> bool) {
-        while !so() {
-            std::thread::yield_now();
-        }
-    }
-
-    fn thread(&self, number: usize) {
-        for round in 1.. {
-            Self::until(|| self.ready.load(Ordering::Acquire) == round);
-            if self.over.load(Ordering::Acquire) {
-                return;
-            }
-            let job = core::mem::take(&mut *self.jobs[number].try_lock().unwrap());
-            if let Some(pool) = job.pool.as_ref().filter(|_| job.warm) {
-                // From now on this thread keeps some, and frees without the pool's lock.
-                let warm: Vec<_> = (0..40).map(|_| Tagged::new(pool, 8)).collect();
-                warm.into_iter().for_each(Tagged::free);
-            }
-            self.done.fetch_add(1, Ordering::AcqRel);
-            Self::until(|| self.go.load(Ordering::Acquire) == round);
-            drop(job.pool);
-            job.buffers.into_iter().for_each(Tagged::free);
-            self.done.fetch_add(1, Ordering::AcqRel);
-        }
-    }
-}
-
-#[test]
-fn a_pool_ends_while_threads_free_its_last_buffers() {
-    let rounds = usize::try_from(operations() / 60)
-        .unwrap()
-        .clamp(500, 20_000);
-    let (instance, context) = setup();
-    let area = context.host_area();
-    let race = Race {
-        jobs: Default::default(),
-        ready: AtomicUsize::new(0),
-        go: AtomicUsize::new(0),
-        done: AtomicUsize::new(0),
-        over: AtomicBool::new(false),
-    };
-    std::thread::scope(|threads| {
-        for number in 0..2 {
-            let race = &race;
-            threads.spawn(move || race.thread(number));
-        }
-        let mut dice = Dice(5);
-        for round in 1..=rounds {
-            let pool = Pool::builder(&area)
-                .kept_capacity([64 << 20, 0][dice.roll(2)])
-                .build()
-                .unwrap();
-            for job in &race.jobs {
-                let elements = [8, 8, 8, 20_000][dice.roll(4)];
-                *job.try_lock().unwrap() = Job {
-                    buffers: (0..dice.roll(4))
-                        .map(|_| Tagged::new(&pool, elements))
-                        .collect(),
-                    pool: (dice.roll(2) == 0).then(|| pool.clone()),
-                    warm: dice.roll(3) > 0,
-                };
-            }
-            let own = (dice.roll(2) == 0).then(|| Tagged::new(&pool, 8));
-            race.done.store(0, Ordering::Relaxed);
-            race.ready.store(round, Ordering::Release);
-            Race::until(|| race.done.load(Ordering::Acquire) == 2);
-            race.go.store(round, Ordering::Release);
-            drop(pool);
-            if let Some(own) = own {
-                own.free();
-            }
-            Race::until(|| race.done.load(Ordering::Acquire) == 4);
-            assert!(
-                context.memory().is_empty(),
-                "round {round}: {}",
-                context.memory()
-            );
-        }
-        race.over.store(true, Ordering::Release);
-        race.ready.store(rounds + 1, Ordering::Release);
-    });
-    drop(area);
-    finish(&instance, context);
-    say(&format!(
-        "{rounds} pools ended while threads freed their buffers"
-    ));
-}
-
-thread_local! {
-    static KEPT: RefCell<Vec<Buffer>> = const { RefCell::new(Vec::new()) };
-}
-
-#[test]
-fn threads_come_and_go() {
-    let waves = operations() / 1000;
-    let (instance, context) = setup();
-    let area = context.host_area();
-    let lasting = area.pool().unwrap();
-    for wave in 0..waves {
-        // One that lasts, and one that ends while its threads do.
-        let passing = area.pool().unwrap();
-        let work = |pools: [HostPool; 2], seed: u64| {
-            let mut dice = Dice(seed);
-            for pool in &pools {
-                let mut held: Vec<_> = (0..30)
-                    .map(|_| Tagged::new(pool, dice.elements()))
-                    .collect();
-                held.drain(dice.roll(30)..).for_each(Tagged::free);
-                held.into_iter().for_each(Tagged::free);
-                // The last are dropped when the thread ends.
-                KEPT.with_borrow_mut(|kept| kept.extend(pool.mmap_uninit(dice.elements())));
-            }
-        };
-        let threads = [0, 1].map(|i| {
-            let pools = [lasting.clone(), passing.clone()];
-            std::thread::spawn(move || work(pools, 2 * wave + i))
-        });
-        if wave % 2 == 0 {
-            lasting.trim();
-        }
-        drop(passing);
-        for thread in threads {
-            thread.join().unwrap();
-        }
-        let held = lasting.stats().held_bytes;
-        assert_eq!(context.memory().live_bytes(), held, "wave {wave}");
-    }
-    let stats = lasting.stats();
-    assert_eq!(
-        (stats.live_buffers, stats.allocations),
-        (0, waves * 62),
-        "{stats}"
-    );
-    drop((lasting, area));
-    finish(&instance, context);
-    say(&format!("{} threads came and went", 2 * waves));
-}
-
-/// Threads that hold buffers of a pool at its end give them back, though nobody waits for them.
-#[test]
-fn buffers_shared_by_threads_are_given_back_once() {
-    let (instance, context) = setup();
-    let pool = context.host_area().pool().unwrap();
-    for _ in 0..operations() / 1000 {
-        let shared: Arc<Vec<Buffer>> =
-            Arc::new((0..5).map(|_| pool.mmap_uninit(10).unwrap()).collect());
-        std::thread::scope(|threads| {
-            for _ in 0..2 {
-                let shared = Arc::clone(&shared);
-                threads.spawn(move || assert_eq!(shared.len(), 5));
-            }
-            drop(shared);
-        });
-        assert_eq!(pool.stats().live_buffers, 0);
-    }
     drop(pool);
     finish(&instance, context);
 }

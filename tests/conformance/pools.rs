@@ -74,25 +74,27 @@ fn buffers_of_a_pool_are_aligned_as_those_of_its_area(subject: &Subject) {
     });
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Pod, Zeroable)]
-#[repr(C, align(4096))]
-struct Page([u8; 4096]);
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(524288))]
+struct Wide([[u8; 4096]; 128]);
 
 fn an_element_aligned_above_a_pool_is_aligned(subject: &Subject) {
     let context = subject.context();
     in_each_placement!(context, subject.device(), |area| {
         let pool = area.runtime_align(64).unwrap().pool().unwrap();
         let mut held = Vec::new();
-        for len in [1, 2, 17, 3, 1] {
-            let small = pool.mmap::<u8>(100).unwrap();
-            let pages = pool.mmap::<Page>(len).unwrap();
-            assert!(pages.device_ptr().is_aligned());
-            held.push((small, pages));
+        for len in [1, 1, 2, 1, 3] {
+            let small = pool.mmap::<u8>(100_000).unwrap();
+            let wide = pool.mmap_uninit::<Wide>(len).unwrap();
+            assert!(wide.device_ptr().is_aligned());
+            held.push((small, wide));
         }
         let all = held.iter().flat_map(|(a, b)| [range(a), range(b)]);
         apart(all.collect());
         held.swap_remove(2);
-        assert!(pool.mmap::<Page>(17).unwrap().device_ptr().is_aligned());
+        let again = pool.mmap_uninit::<Wide>(2).unwrap();
+        assert!(again.device_ptr().is_aligned());
+        drop(again);
         drop(held);
         assert_eq!(pool.stats().live_bytes, 0);
         pool.trim();

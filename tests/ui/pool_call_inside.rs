@@ -1,13 +1,13 @@
 //! The method that takes memory of a pool without checks.
 
-use ze_area::{Area, Pool};
+use ze_area::{Area, Error, Pool};
 
-fn raw(pool: &Pool) {
-    let _ = pool.at_hand((), 100, 64);
+fn raw(pool: &Pool, error: &mut Option<Error>) {
+    let _ = pool.pooled((), 100, 64, error);
 }
 
-fn generic<A: Area>(area: &A) {
-    let _ = area.at_hand((), 100, 64);
+fn generic<A: Area>(area: &A, error: &mut Option<Error>) {
+    let _ = area.pooled((), 100, 64, error);
 }
 
 fn main() {}
