@@ -259,7 +259,7 @@ fn memory_that_could_not_be_erased_is_not_used_again() {
             drop(secret);
             // Where nothing else lies in it, it is the driver's again, and may come back from there.
             let gone = pool.stats().driver_frees == 1;
-            assert_eq!(gone, size > 64 * KIB);
+            assert_eq!(gone, size > 64 * KIB || !others);
             let held: Vec<_> = (0..2000)
                 .map(|_| pool.mmap_uninit::<u8>(size.min(5000)).unwrap())
                 .collect();
