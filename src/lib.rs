@@ -74,6 +74,11 @@
 //! `cpu` there is a driver on the CPU for machines without a GPU, `Driver::cpu`; see
 //! [`Driver::find`] for the choice.
 //!
+//! # Pools
+//!
+//! [`DeviceArea::pool`] and [`HostArea::pool`] make a [`Pool`]: an area that keeps memory for reuse, so that
+//! allocating takes nanoseconds, not a call of the driver.
+//!
 //! # Safety
 //!
 //! Safe code cannot misuse memory: buffers are freed once, after everything that borrows them;
@@ -133,8 +138,8 @@ pub use kernel::{
 pub use pending::{Awaited, Owned, OwnedSource, OwnedTarget, Pending};
 pub use placement::{Device, Host, HostAccess, Placement, PlacementKind, Shared};
 pub use pool::{
-    KeptMap, Pool, PoolBuilder, PoolMap, PoolSettings, PoolSlot, PoolStats, Poolable, SlabMap,
-    SlotState,
+    DevicePool, HostPool, Pool, PoolBuilder, PoolMap, PoolSettings, PoolSlot, PoolStats, Poolable,
+    SharedPool, SlabMap, SlotState, SpareMap,
 };
 pub use queue::{
     Advice, DriverMemory, Engine, Extent, Layout, Origin, Priority, Queue, QueueBuilder, QueueMode,

@@ -58,7 +58,7 @@ fn build(context: &Context, plan: &Plan) -> Any {
             Pool::builder(&$area.runtime_align(plan.align).unwrap())
                 .smallest_bucket(plan.smallest)
                 .slab_size(plan.slab)
-                .largest_pooled(plan.largest)
+                .largest_pooled(plan.largest.max(plan.smallest))
                 .kept_capacity(plan.capacity)
                 .zero_on_free(plan.erase)
                 .share_slabs(plan.share)

@@ -126,6 +126,7 @@ pub trait Area: sealed::RawArea {
     /// # Errors
     ///
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
+    /// [`Error::LimitReached`](crate::Error::LimitReached),
     /// [`Error::TooLarge`](crate::Error::TooLarge),
     /// [`Error::UnsupportedSize`](crate::Error::UnsupportedSize),
     /// [`Error::SizeOverflow`](crate::Error::SizeOverflow),

@@ -78,16 +78,38 @@ impl fmt::Display for Holder {
 /// The largest [`Holder`]s of memory, largest first, at most 8: a slice of them.
 // As thin as a pointer, so that errors stay small.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[expect(clippy::box_collection, reason = "a Vec is three words")]
-pub struct Holders(Option<Box<Vec<Holder>>>);
+pub struct Holders(Option<Box<Largest>>);
+
+/// The largest, and what all others hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Largest {
+    named: Vec<Holder>,
+    others: usize,
+    other_bytes: u64,
+}
 
 impl Holders {
     /// The largest of these; those that hold nothing are left out.
     pub(crate) fn largest(mut all: Vec<Holder>) -> Self {
         all.retain(|holder| holder.bytes > 0);
         all.sort_by_key(|holder| core::cmp::Reverse(holder.bytes));
-        all.truncate(NAMED);
-        Self((!all.is_empty()).then(|| Box::new(all)))
+        if all.is_empty() {
+            return Self(None);
+        }
+        let others = all.split_off(all.len().min(NAMED));
+        Self(Some(Box::new(Largest {
+            named: all,
+            others: others.len(),
+            other_bytes: others.iter().map(|other| other.bytes).sum(),
+        })))
+    }
+
+    /// How many holders are not among these, and what they hold in bytes.
+    #[must_use]
+    pub fn others(&self) -> (usize, u64) {
+        self.0
+            .as_deref()
+            .map_or((0, 0), |all| (all.others, all.other_bytes))
     }
 }
 
@@ -95,7 +117,7 @@ impl Deref for Holders {
     type Target = [Holder];
 
     fn deref(&self) -> &[Holder] {
-        self.0.as_deref().map_or(&[], Vec::as_slice)
+        self.0.as_deref().map_or(&[], |all| &all.named)
     }
 }
 
@@ -117,6 +139,9 @@ impl fmt::Display for Holders {
             }
             write!(f, "{holder}")?;
         }
+        if let (others @ 1.., bytes) = self.others() {
+            write!(f, ", and {others} more: {bytes} bytes")?;
+        }
         Ok(())
     }
 }
@@ -127,20 +152,41 @@ impl fmt::Display for Holders {
 pub enum LimitOf {
     /// The context: [`ContextBuilder::memory_limit`](crate::ContextBuilder::memory_limit).
     Context,
-    /// The pool of that name, which is empty where it has none:
-    /// [`PoolBuilder::limit`](crate::PoolBuilder::limit).
-    Pool(Box<str>),
+    /// A pool: [`PoolBuilder::limit`](crate::PoolBuilder::limit).
+    Pool {
+        /// Its name; empty where it has none.
+        name: Box<str>,
+        /// How many bytes of the driver's memory the request takes: a slab.
+        slab: usize,
+    },
 }
 
 impl LimitOf {
     /// What to do about it.
-    pub(super) fn advice(&self) -> &'static str {
+    pub(super) fn advice(&self, hopeless: bool) -> &'static str {
         match self {
+            Self::Context if hopeless => {
+                "the request alone is above the limit: ask for less, or raise \
+                 ContextBuilder::memory_limit"
+            }
             Self::Context => {
                 "drop some, ask for less, or raise ContextBuilder::memory_limit (what pools kept \
                  for reuse was given back, as by Context::trim)"
             }
-            Self::Pool(_) => "drop some, ask for less, trim the pool, or raise its limit",
+            Self::Pool { .. } => {
+                "drop some, ask for less, or build the pool with a higher PoolBuilder::limit (what it \
+                 kept for reuse was given back)"
+            }
+        }
+    }
+}
+
+impl LimitOf {
+    /// What a request takes beyond what was asked for.
+    pub(super) fn takes(&self) -> String {
+        match self {
+            Self::Pool { slab, .. } => format!(", which take {slab} bytes of the driver,"),
+            Self::Context => String::new(),
         }
     }
 }
@@ -149,7 +195,7 @@ impl fmt::Display for LimitOf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Context => f.write_str("this context"),
-            Self::Pool(name) => write!(f, "the pool{}", named(name)),
+            Self::Pool { name, .. } => write!(f, "the pool{}", named(name)),
         }
     }
 }
@@ -171,6 +217,8 @@ mod tests {
         let text = holders.to_string();
         let start = "pool 19: 19 bytes of host memory in 1 buffer, pool 18: ";
         assert!(text.starts_with(start), "{text}");
+        // 1 to 11; 0 holds nothing.
+        assert!(text.ends_with(", and 11 more: 66 bytes"), "{text}");
     }
 
     #[test]
@@ -187,25 +235,36 @@ mod tests {
             placement: PlacementKind::Device,
             requested: 300,
             padding: 63,
-            live_bytes: 900,
+            held_bytes: 900,
             holders: Holders::largest(vec![holder("a", 100), holder("b", 800)]),
         };
         let text = reached(LimitOf::Context).to_string();
         let says = "the limit of 1000 bytes of this context is reached: 300 bytes of device memory \
              (63 of them to align the buffer, which the driver does not) were asked for, and 900 \
-             bytes are live (b: 800 bytes of host memory in 1 buffer, a: 100 bytes of host memory in \
+             bytes are held (b: 800 bytes of host memory in 1 buffer, a: 100 bytes of host memory in \
              1 buffer): drop some";
         assert!(text.starts_with(says), "{text}");
         let advice = ["ContextBuilder::memory_limit", "Context::trim"];
         assert!(advice.iter().all(|word| text.contains(word)), "{text}");
-        let text = reached(LimitOf::Pool("weights".into())).to_string();
+        let text = reached(LimitOf::Pool {
+            name: "weights".into(),
+            slab: 65536,
+        })
+        .to_string();
         assert!(
             text.contains("1000 bytes of the pool \"weights\" is"),
             "{text}"
         );
+        let takes = "which take 65536 bytes of the driver, were asked for";
         assert!(
-            text.contains("trim the pool") && text.contains("raise its limit"),
+            text.contains(takes) && text.contains("PoolBuilder::limit"),
             "{text}"
         );
+        let mut alone = reached(LimitOf::Context);
+        if let Error::LimitReached { limit, .. } = &mut alone {
+            *limit = 299;
+        }
+        let text = alone.to_string();
+        assert!(text.contains("alone is above the limit"), "{text}");
     }
 }

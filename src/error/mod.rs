@@ -116,11 +116,12 @@ pub enum Error {
     },
     /// The context or pool may not have more memory at once.
     ///
-    /// For the context, all that its pools kept for reuse was given back before.
+    /// What the pool, or all pools of the context, kept for reuse was given back before, unless the request
+    /// alone is above the limit.
     #[error(
-        "the limit of {limit} bytes of {of} is reached: {requested} bytes of {placement} memory{} \
-         were asked for, and {live_bytes} bytes are live{}: {}",
-        to_align(*padding), held(holders), of.advice()
+        "the limit of {limit} bytes of {of} is reached: {requested} bytes of {placement} memory{}{} \
+         were asked for, and {held_bytes} bytes are held{}: {}",
+        to_align(*padding), of.takes(), held(holders), of.advice(*requested as u64 > *limit)
     )]
     LimitReached {
         /// What has the limit.
@@ -134,10 +135,11 @@ pub enum Error {
         /// How many of them are there only so that the buffer can be aligned, where the driver
         /// does not align.
         padding: usize,
-        /// Bytes that counted towards the limit when memory was asked for: those of live buffers,
-        /// of what other threads were asking for, and what drops could not free.
-        live_bytes: u64,
-        /// Who holds them: pools by their names, and the buffers of areas by placement.
+        /// Bytes that counted towards the limit when memory was asked for: all that buffers and pools
+        /// hold, what other threads were asking for, and what drops could not free.
+        held_bytes: u64,
+        /// Who holds them: of a context pools by their names, and the buffers of areas by placement; of a
+        /// pool its buffers by their size.
         holders: Holders,
     },
     /// One allocation is larger than the device allows.

@@ -110,7 +110,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         self
     }
 
-    /// The size of the smallest buffers in bytes, 64 where nothing is said: a power of two from 64 on.
+    /// The size of the smallest buffers in bytes, by default 64: a power of two from 64 to 1 GiB.
     ///
     /// Smaller requests are rounded up to it.
     pub fn smallest_bucket(mut self, bytes: usize) -> Self {
@@ -118,7 +118,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         self
     }
 
-    /// The size in bytes of the slabs that small buffers share, 64 KiB where nothing is said: a power of
+    /// The size in bytes of the slabs that small buffers share, by default 64 KiB: a power of
     /// two from 64 KiB to 1 GiB.
     ///
     /// Buffers that are not smaller have memory of their own. Larger slabs take fewer calls of the driver,
@@ -128,19 +128,21 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         self
     }
 
-    /// The size of the largest buffers that are pooled, in bytes; 64 MiB where nothing is said.
+    /// The size of the largest buffers that are pooled, in bytes; by default 64 MiB.
     ///
-    /// Larger ones go to the driver each time.
+    /// Larger ones go to the driver each time. With 0 all do. At most a quarter of the address space.
     pub fn largest_pooled(mut self, bytes: usize) -> Self {
         self.settings.largest_pooled = bytes;
         self
     }
 
-    /// How many bytes are kept for reuse, 64 MiB where nothing is said.
+    /// How many bytes are kept for reuse, by default 64 MiB.
     ///
-    /// Where a program frees a lot at once and allocates it again, this wants to be as much as that. Each
-    /// of `n` threads keeps up to a `4n`th of it beside. With 0 memory goes back to the driver as soon as
-    /// no buffer is in it.
+    /// Where a program frees a lot at once and allocates it again, this wants to be as much as that: where
+    /// [`driver_frees`](crate::PoolStats::driver_frees) grows from step to step, the pool gives back what it
+    /// soon needs. Threads keep more beside: the first up to a quarter of it, the next an eighth, the `n`th
+    /// a `4n`th, eight threads two thirds of it together. With 0 memory goes back to the driver as soon as no
+    /// buffer is in it.
     pub fn kept_capacity(mut self, bytes: usize) -> Self {
         self.settings.kept_capacity = bytes;
         self
@@ -154,17 +156,18 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         self
     }
 
-    /// After how long idle memory is given back, one second where nothing is said.
+    /// After how long idle memory is given back, by default one second.
     ///
     /// Each time that has passed, half of what was not needed meanwhile goes. The pool has no thread of its
-    /// own: it looks at the clock when it is used. A program that stops using it calls [`Pool::trim`].
+    /// own: it looks at the clock now and then when it is used, after a few thousand buffers at the latest.
+    /// A program that stops using it calls [`Pool::trim`].
     pub fn idle_after(mut self, time: Duration) -> Self {
         self.settings.idle_after = time;
         self
     }
 
-    /// Whether buffers are erased when they are freed, before anything else is put there; not so where
-    /// nothing is said.
+    /// Whether buffers are erased when they are freed, before anything else is put there; off by
+    /// default.
     ///
     /// For programs that keep data of several tenants. Device memory is erased by the device, which costs a
     /// call for each free. Memory that cannot be erased is not used again.
@@ -175,7 +178,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
 
     /// Whether several buffers may share a slab.
     ///
-    /// They do where nothing is said, but for shared memory of devices that the host cannot use at the same
+    /// By default they do, but for shared memory of devices that the host cannot use at the same
     /// time (see [`AccessCaps::CONCURRENT`](crate::AccessCaps::CONCURRENT)): there drivers move an
     /// allocation as a whole, and while a kernel writes to one buffer, what the host does to another in the
     /// same slab can undo it. Say `true` there only where the host leaves all buffers of the pool alone
@@ -214,6 +217,10 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         if !slab.is_power_of_two() || !(PAGE..=LARGEST_SLAB).contains(&slab) {
             let expected = "a power of two from 64 KiB to 1 GiB";
             return bad("slab_size", slab, expected);
+        }
+        if settings.largest_pooled != 0 && settings.largest_pooled < bucket {
+            let expected = "at least smallest_bucket, or 0";
+            return bad("largest_pooled", settings.largest_pooled, expected);
         }
         let most = isize::MAX as usize / 4;
         if settings.largest_pooled > most {

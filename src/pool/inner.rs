@@ -31,7 +31,9 @@ pub(crate) struct PoolInner {
     central: Mutex<Central>,
     /// Held while no handle is left and slots are out.
     keep: Mutex<Option<Arc<Self>>>,
-    /// Bytes that the driver has given, or is about to.
+    /// Bytes that count towards the limit: what the driver has given, or is about to.
+    reserved: AtomicU64,
+    /// Bytes that the driver has given.
     held: AtomicU64,
     peak_held: AtomicU64,
     limit: u64,
@@ -76,6 +78,7 @@ impl PoolInner {
             list: plan.list,
             central: Mutex::new(central),
             keep: Mutex::new(None),
+            reserved: AtomicU64::new(0),
             held: AtomicU64::new(0),
             peak_held: AtomicU64::new(0),
             limit: plan.limit,
@@ -97,7 +100,7 @@ impl PoolInner {
         self.limit
     }
 
-    /// Bytes that the driver has given, or is about to.
+    /// Bytes that the driver has given.
     pub(super) fn held(&self) -> u64 {
         self.held.load(Ordering::Relaxed)
     }
@@ -156,18 +159,19 @@ impl PoolInner {
 
     /// Makes room under the limit for that many bytes; whether there is room.
     pub(super) fn reserve(&self, bytes: usize) -> bool {
-        let more = |held: u64| {
-            held.checked_add(bytes as u64)
+        let more = |reserved: u64| {
+            reserved
+                .checked_add(bytes as u64)
                 .filter(|&all| all <= self.limit)
         };
-        self.held
+        self.reserved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more)
             .is_ok()
     }
 
     /// What was reserved is not taken.
     pub(super) fn unreserve(&self, bytes: usize) {
-        self.held.fetch_sub(bytes as u64, Ordering::Relaxed);
+        self.reserved.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
     /// Frees. Not to be called with the lock held.
@@ -181,6 +185,7 @@ impl PoolInner {
         for blank in freed {
             let bytes = blank.memory.bytes();
             drop(blank);
+            self.held.fetch_sub(bytes as u64, Ordering::Relaxed);
             self.unreserve(bytes);
         }
     }
@@ -277,7 +282,7 @@ impl PoolInner {
                     .or_else(|| {
                         central
                             .larger(class)
-                            .find_map(|larger| racks.get_mut(larger)?.take())
+                            .find_map(|larger| racks.get_mut(larger)?.take_any())
                     })
             }
             None => {
@@ -321,7 +326,9 @@ impl PoolInner {
     pub(super) fn take_fresh(&self, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
         self.driver_allocations.fetch_add(1, Ordering::Relaxed);
         // Not before: what the driver refuses was never held.
-        self.peak_held.fetch_max(self.held(), Ordering::Relaxed);
+        let bytes = blank.memory.bytes() as u64;
+        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        self.peak_held.fetch_max(held, Ordering::Relaxed);
         cut(&mut self.lock(), blank, class, slot_bytes)
     }
 

@@ -27,7 +27,7 @@ impl Keeper for PoolInner {
 impl PoolInner {
     /// The error for a request that the pool's limit leaves no room for.
     #[cold]
-    pub(super) fn limit_reached(&self, requested: usize) -> Error {
+    pub(super) fn limit_reached(&self, requested: usize, slab: usize) -> Error {
         let mut central = self.lock();
         let mut holders: Vec<Holder> = central
             .counts()
@@ -42,12 +42,15 @@ impl PoolInner {
         drop(central);
         holders.push(Holder::new("larger buffers", self.kind(), bytes, buffers));
         Error::LimitReached {
-            of: Box::new(LimitOf::Pool(self.name().into())),
+            of: Box::new(LimitOf::Pool {
+                name: self.name().into(),
+                slab,
+            }),
             limit: self.limit(),
             placement: self.kind(),
             requested,
             padding: 0,
-            live_bytes: self.held(),
+            held_bytes: self.held(),
             holders: Holders::largest(holders),
         }
     }

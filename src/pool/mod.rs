@@ -15,7 +15,7 @@ mod span;
 mod stats;
 
 pub use builder::{PoolBuilder, PoolSettings};
-pub use map::{KeptMap, PoolMap, SlabMap, SlotState};
+pub use map::{PoolMap, SlabMap, SlotState, SpareMap};
 pub use pooled::PoolSlot;
 pub(crate) use pooled::Pooled;
 pub use stats::PoolStats;
@@ -30,7 +30,7 @@ use crate::buffer::{BufferMemory, Element, Upload, ZeBuffer};
 use crate::context::Context;
 use crate::device::ZeDevice;
 use crate::error::{Error, Result};
-use crate::placement::{Device, Placement};
+use crate::placement::{Device, Host, Placement, Shared};
 use crate::queue::{Queue, Source};
 use crate::raw::allocation::{Recipe, allocate};
 use crate::raw::immediate::ImmediateList;
@@ -63,11 +63,28 @@ use std::sync::Arc;
 /// # Ok::<(), ze_area::Error>(())
 /// ```
 ///
+/// # In a struct
+///
+/// ```
+/// use ze_area::{Area, DevicePool, HostPool, SharedPool};
+///
+/// struct Engine {
+///     scratch: DevicePool,
+///     staging: HostPool,
+///     tables: SharedPool,
+/// }
+///
+/// /// With an area or a pool, of any placement.
+/// struct Table<A: Area> {
+///     area: A,
+/// }
+/// ```
+///
 /// # How it works
 ///
-/// Sizes are rounded up to classes: multiples of the area's alignment, at least 64 bytes, of which there are
-/// so many that at most an eighth is added above 16 multiples. Buffers below 64 KiB share slabs; larger ones
-/// have memory of their own, a multiple of 64 KiB. Every thread keeps some free buffers of each class, and
+/// Sizes are rounded up: to multiples of the area's alignment (at least 64 bytes), each of them up to 16, then
+/// eight to a doubling, so that at most an eighth is added. Buffers below 64 KiB share slabs; larger ones have
+/// memory of their own, a multiple of 64 KiB. Every thread keeps some free buffers of each class, and
 /// takes and frees without a lock; it exchanges them with the others many at a time. Nothing that the pool
 /// has to know lies in the memory itself, and buffers are aligned as those of the area.
 ///
@@ -84,6 +101,13 @@ pub struct Pool<A: Alignment = Align<64>, P: Placement = Device> {
     align: A,
     placement: PhantomData<P>,
 }
+
+/// A pool of device memory.
+pub type DevicePool<A = Align<64>> = Pool<A, Device>;
+/// A pool of shared memory.
+pub type SharedPool<A = Align<64>> = Pool<A, Shared>;
+/// A pool of host memory.
+pub type HostPool<A = Align<64>> = Pool<A, Host>;
 
 /// What handles of a pool share: when the last is gone, nothing is kept any more.
 struct Handle {
@@ -148,6 +172,12 @@ impl Pool {
 impl<A: Alignment, P: Placement> Pool<A, P> {
     inherent_area_methods!(P, A);
 
+    /// The pool's name; empty where it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.handle.settings.name
+    }
+
     /// What the pool was built with.
     #[must_use]
     pub fn settings(&self) -> &PoolSettings {
@@ -160,7 +190,9 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
         self.handle.ground.device.as_ref()
     }
 
-    /// Gives all idle memory back to the driver, also what threads keep; how many bytes that were.
+    /// Gives idle memory back to the driver, also what threads keep; how many bytes that were.
+    ///
+    /// That is every slab in which no buffer lives; one with a live buffer stays whole.
     ///
     /// Costs some microseconds, and a call of the driver for each piece of memory.
     #[doc(alias = "umfPoolTrimMemory")]
@@ -244,14 +276,14 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
             Class::SINGLE => (bytes, bytes),
             _ => (classes.slab(class).0, classes.bytes(class)),
         };
-        let blank = self.fresh(whole, align.max(slab_align))?;
+        let blank = self.fresh(bytes, whole, align.max(slab_align))?;
         Ok(inner.take_fresh(blank, class, slot_bytes))
     }
 
-    /// Memory of the driver.
-    fn fresh(&self, bytes: usize, align: usize) -> Result<Blank> {
+    /// `bytes` bytes of the driver's memory, for a request of `requested`.
+    fn fresh(&self, requested: usize, bytes: usize, align: usize) -> Result<Blank> {
         let inner = &*self.inner;
-        self.reserve(bytes)?;
+        self.reserve(requested, bytes)?;
         let ledger = self.handle.context.ledger(P::KIND);
         let allocated = allocate::<P>(ledger, &self.handle.ground.recipe, bytes, align);
         let (start, memory) = match allocated {
@@ -264,7 +296,7 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
         // What was added to align it, where the driver does not.
         let added = memory.bytes() - bytes;
         if added > 0
-            && let Err(error) = self.reserve(added)
+            && let Err(error) = self.reserve(requested, added)
         {
             drop(memory);
             inner.unreserve(bytes);
@@ -278,7 +310,7 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
     }
 
     /// Makes room under the limit.
-    fn reserve(&self, bytes: usize) -> Result<()> {
+    fn reserve(&self, requested: usize, bytes: usize) -> Result<()> {
         let inner = &*self.inner;
         if inner.reserve(bytes) {
             return Ok(());
@@ -287,7 +319,7 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
         if inner.reserve(bytes) {
             return Ok(());
         }
-        Err(inner.limit_reached(bytes))
+        Err(inner.limit_reached(requested, bytes))
     }
 }
 

@@ -7,6 +7,8 @@ use core::mem::{replace, swap, take};
 
 /// How many slots a magazine holds at most.
 pub(super) const MOST: usize = 128;
+/// A thread visits the middle after so many slots of a class at the latest.
+const VISIT_AFTER: u64 = 1024;
 /// How many empty magazines of a size are kept.
 const MOST_USED: usize = 16;
 
@@ -42,9 +44,19 @@ impl Rack {
         Ok(())
     }
 
-    /// Takes the slot on top.
+    /// Takes the slot on top; now and then nothing, so that the middle is visited, which looks at the
+    /// clock.
     #[inline]
     pub(super) fn take(&mut self) -> Option<Slot> {
+        if self.taken % VISIT_AFTER == VISIT_AFTER - 1 {
+            return None;
+        }
+        self.take_any()
+    }
+
+    /// Takes the slot on top.
+    #[inline]
+    pub(super) fn take_any(&mut self) -> Option<Slot> {
         let slot = self.loaded.pop()?;
         self.taken += 1;
         Some(slot)
@@ -87,18 +99,18 @@ impl Rack {
         class: Class,
         capacity: usize,
     ) -> Option<Slot> {
-        if let Some(slot) = self.take() {
+        if let Some(slot) = self.take_any() {
             return Some(slot);
         }
         swap(&mut self.loaded, &mut self.spare);
-        if let Some(slot) = self.take() {
+        if let Some(slot) = self.take_any() {
             return Some(slot);
         }
         if let Some(magazine) = central.full_magazine(class) {
             self.moved = self.moved.wrapping_add(magazine.len() as u64);
             let empty = replace(&mut self.loaded, magazine);
             central.used.keep(empty);
-            return self.take();
+            return self.take_any();
         }
         let slot = central.take(class)?;
         self.make_room(capacity, &mut central.used);

@@ -3,7 +3,7 @@
 use super::cache::Racks;
 use super::central::Central;
 use super::inner::PoolInner;
-use super::map::{KeptMap, PoolMap, SlabMap, SlotState};
+use super::map::{PoolMap, SlabMap, SlotState, SpareMap};
 use super::span::{Cut, Slot};
 
 impl PoolInner {
@@ -53,7 +53,7 @@ fn of_cut(cut: Option<&Cut>) -> Vec<SlotState> {
     (0..slots).map(state).collect()
 }
 
-fn kept(central: &Central) -> Vec<KeptMap> {
-    let map = |blank: &super::span::Blank| KeptMap::new(blank.start.addr().get(), blank.bytes);
+fn kept(central: &Central) -> Vec<SpareMap> {
+    let map = |blank: &super::span::Blank| SpareMap::new(blank.start.addr().get(), blank.bytes);
     central.idle().map(map).collect()
 }

@@ -31,7 +31,7 @@ pub struct PoolStats {
 impl PoolStats {
     /// Bytes that the pool holds and no buffer uses.
     #[must_use]
-    pub fn kept_bytes(&self) -> u64 {
+    pub fn idle_bytes(&self) -> u64 {
         self.held_bytes.saturating_sub(self.live_bytes)
     }
 
@@ -41,14 +41,15 @@ impl PoolStats {
         self.allocations.saturating_sub(self.driver_allocations)
     }
 
-    /// The part of the held memory that no buffer uses, from 0 to 1; 0 where nothing is held.
+    /// The part of the held memory that no buffer uses, from 0 to 1: kept for reuse, or lost between buffers;
+    /// 0 where nothing is held. After [`trim`](crate::Pool::trim) it is what is lost between buffers.
     #[must_use]
     pub fn fragmentation(&self) -> f64 {
         if self.held_bytes == 0 {
             return 0.0;
         }
         #[expect(clippy::cast_precision_loss, reason = "a part of a whole")]
-        let part = self.kept_bytes() as f64 / self.held_bytes as f64;
+        let part = self.idle_bytes() as f64 / self.held_bytes as f64;
         part
     }
 }
@@ -58,7 +59,7 @@ impl fmt::Display for PoolStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} memory: {} bytes in {} buffers of {} bytes held (at most {}); {} of {} allocations \
+            "{} memory: {} bytes live in {} buffers, {} bytes held (peak {}); {} of {} allocations \
              without a call of the driver",
             self.placement,
             self.live_bytes,

@@ -75,7 +75,7 @@ impl Shortage {
                     placement,
                     requested: bytes,
                     padding,
-                    live_bytes: taken,
+                    held_bytes: taken,
                     holders: budget
                         .map_or_else(Holders::default, |b| holders(context.keepers(), b)),
                 }

@@ -71,14 +71,14 @@ fn assert_reached<A: Area>(area: &A, bytes: usize, live: usize) {
     let Error::LimitReached {
         limit,
         requested,
-        live_bytes,
+        held_bytes,
         ..
     } = error
     else {
         panic!("{error}")
     };
     assert_eq!((limit, requested), (LIMIT as u64, bytes));
-    assert_eq!(live_bytes, live as u64);
+    assert_eq!(held_bytes, live as u64);
 }
 
 /// What is left of the limit can be had to the last byte, and not one more.
@@ -176,7 +176,7 @@ fn a_limit_that_is_reached_says_all_there_is_to_know(subject: &Subject) {
         placement: PlacementKind::Shared,
         requested: 1001,
         padding: 0,
-        live_bytes: 9000,
+        held_bytes: 9000,
         holders,
     } = error
     else {

@@ -5,7 +5,7 @@ use crate::pool::span::Blank;
 use std::time::Instant;
 
 /// After so many visits the clock is looked at.
-const VISITS: u32 = 64;
+const VISITS: u32 = 4;
 impl Central {
     /// Every so often lists what was idle all the time since the last time: of what is kept for all threads
     /// half, so that a pause does not cost all.

@@ -2,7 +2,7 @@
 
 use super::figures::{Bytes, Count, Px, scaled};
 use super::svg::Xml;
-use super::{KeptMap, SlabMap, SlotState, Tally, plus};
+use super::{SlabMap, SlotState, SpareMap, Tally, plus};
 use core::fmt;
 
 /// The least width of a column, in tenths of a pixel: more slots than fit share one.
@@ -28,7 +28,7 @@ enum Content<'a> {
     /// Several slabs: the bytes of their slots by state.
     Slabs([usize; 3]),
     /// Slabs without slots.
-    Kept,
+    Spare,
 }
 
 /// Where a cell is drawn, in tenths of a pixel.
@@ -66,17 +66,17 @@ impl<'a> Cell<'a> {
     }
 
     /// The cells of slabs without slots.
-    pub(super) fn of_kept(slabs: &[KeptMap], enough: impl Fn(usize) -> bool) -> Vec<Self> {
-        let cell = |run: &[KeptMap]| {
-            let bytes = run.iter().map(KeptMap::bytes).fold(0, plus);
+    pub(super) fn of_spare(slabs: &[SpareMap], enough: impl Fn(usize) -> bool) -> Vec<Self> {
+        let cell = |run: &[SpareMap]| {
+            let bytes = run.iter().map(SpareMap::bytes).fold(0, plus);
             let (address, slabs) = (run[0].address, Count(run.len(), "slab"));
             Self {
-                title: format!("{address:#x}: {slabs}, {}, kept", Bytes(bytes)),
+                title: format!("{address:#x}: {slabs}, {}, spare", Bytes(bytes)),
                 bytes,
-                content: Content::Kept,
+                content: Content::Spare,
             }
         };
-        let runs = runs(slabs, KeptMap::bytes, enough);
+        let runs = runs(slabs, SpareMap::bytes, enough);
         runs.into_iter().map(cell).collect()
     }
 
@@ -93,7 +93,7 @@ impl<'a> Cell<'a> {
     pub(super) fn write(&self, f: &mut fmt::Formatter<'_>, place: Place) -> fmt::Result {
         write!(f, "<g><title>{}</title>", Xml(&self.title))?;
         match self.content {
-            Content::Kept => write_path(f, "k", &rectangle(place))?,
+            Content::Spare => write_path(f, "k", &rectangle(place))?,
             Content::Slabs(states) => self.write_columns(f, place, &[states], 1, 1)?,
             Content::Slots(slab) => {
                 let all = slab.slots.len();
@@ -122,7 +122,7 @@ impl<'a> Cell<'a> {
         let bytes = match self.content {
             Content::Slots(slab) => slab.slot_bytes.saturating_mul(slab.slots.len()),
             Content::Slabs(states) => states.into_iter().fold(0, plus),
-            Content::Kept => 0,
+            Content::Spare => 0,
         };
         scaled(bytes.min(self.bytes), self.bytes, place.width)
     }

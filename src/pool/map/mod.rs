@@ -98,12 +98,12 @@ impl SlabMap {
 /// A slab of a [`PoolMap`] that has no slots: the pool keeps it for the next class that needs one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeptMap {
+pub struct SpareMap {
     address: usize,
     bytes: usize,
 }
 
-impl KeptMap {
+impl SpareMap {
     pub(crate) const fn new(address: usize, bytes: usize) -> Self {
         Self { address, bytes }
     }
@@ -136,7 +136,7 @@ pub struct PoolMap {
     /// By size of their slots, then by address.
     slabs: Vec<SlabMap>,
     /// By address.
-    kept: Vec<KeptMap>,
+    spare: Vec<SpareMap>,
     /// Of `slabs`.
     tally: Tally,
 }
@@ -147,16 +147,16 @@ impl PoolMap {
         name: String,
         placement: PlacementKind,
         mut slabs: Vec<SlabMap>,
-        mut kept: Vec<KeptMap>,
+        mut spare: Vec<SpareMap>,
     ) -> Self {
         slabs.sort_by_key(|slab| (slab.slot_bytes, slab.address));
-        kept.sort_by_key(KeptMap::address);
+        spare.sort_by_key(SpareMap::address);
         let tally = Tally::of(&slabs);
         Self {
             name,
             placement,
             slabs,
-            kept,
+            spare,
             tally,
         }
     }
@@ -181,8 +181,8 @@ impl PoolMap {
 
     /// The slabs that have none, by address.
     #[must_use]
-    pub fn kept(&self) -> &[KeptMap] {
-        &self.kept
+    pub fn spare(&self) -> &[SpareMap] {
+        &self.spare
     }
 
     /// How many slots are in that state.
@@ -199,8 +199,8 @@ impl PoolMap {
 
     /// Bytes of the slabs that have no slots.
     #[must_use]
-    pub fn kept_bytes(&self) -> usize {
-        self.kept.iter().map(KeptMap::bytes).fold(0, plus)
+    pub fn spare_bytes(&self) -> usize {
+        self.spare.iter().map(SpareMap::bytes).fold(0, plus)
     }
 
     /// Bytes behind the last slot of slabs: too few for one more.
@@ -215,7 +215,7 @@ impl PoolMap {
     /// Bytes that the driver gave for all of it.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        plus(self.tally.bytes, self.kept_bytes())
+        plus(self.tally.bytes, self.spare_bytes())
     }
 
     /// A picture of it, a file in itself, for browsers and editors of vector graphics.

@@ -5,7 +5,7 @@
 use super::cell::{Cell, Place, rectangle, write_path};
 use super::figures::{Bytes, Count, Percent, Px, scaled};
 use super::text::Summary;
-use super::{KeptMap, MOST_CLASSES, PoolMap, SlabMap, SlotState, Tally, largest, plus};
+use super::{MOST_CLASSES, PoolMap, SlabMap, SlotState, SpareMap, Tally, largest, plus};
 use core::fmt;
 
 const WIDTH: usize = 9600;
@@ -97,7 +97,7 @@ impl Scale {
     /// As many of the smallest slab as a power of two: slabs mostly are multiples of it.
     fn of(map: &PoolMap) -> Self {
         let slabs = map.slabs.iter().map(SlabMap::bytes);
-        let slabs = slabs.chain(map.kept.iter().map(KeptMap::bytes));
+        let slabs = slabs.chain(map.spare.iter().map(SpareMap::bytes));
         let mut row = slabs.filter(|&bytes| bytes > 0).min().unwrap_or(1);
         while map.held_bytes() / row > ROWS {
             row = row.saturating_mul(2);
@@ -146,12 +146,12 @@ fn sections(map: &PoolMap, scale: Scale) -> Vec<Section<'_>> {
             cells.collect(),
         ));
     }
-    if !map.kept.is_empty() {
+    if !map.spare.is_empty() {
         sections.push(Section {
-            size: "kept".to_owned(),
-            slabs: map.kept.len(),
+            size: "spare".to_owned(),
+            slabs: map.spare.len(),
             live: String::new(),
-            cells: Cell::of_kept(&map.kept, enough),
+            cells: Cell::of_spare(&map.spare, enough),
         });
     }
     sections
@@ -202,7 +202,7 @@ fn write_head(f: &mut fmt::Formatter<'_>, map: &PoolMap) -> fmt::Result {
     let title = format!("{}, {} memory", map.title(), map.placement);
     write_text(f, "h", MARGIN, 400, &title)?;
     let held = map.held_bytes();
-    let slabs = Count(plus(map.slabs.len(), map.kept.len()), "slab");
+    let slabs = Count(plus(map.slabs.len(), map.spare.len()), "slab");
     let held_in = format!("{} held in {slabs}", Bytes(held));
     write_text(f, "d", MARGIN, 610, &held_in)?;
 
@@ -212,7 +212,7 @@ fn write_head(f: &mut fmt::Formatter<'_>, map: &PoolMap) -> fmt::Result {
         ("l", live),
         ("c", cached),
         ("f", free),
-        ("k", (map.kept_bytes(), "kept")),
+        ("k", (map.spare_bytes(), "spare")),
         ("r", (map.remainder_bytes(), "remainders")),
     ];
     let (mut before, mut x) = (0, MARGIN);

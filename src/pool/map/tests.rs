@@ -1,7 +1,7 @@
 //! What users rely on of the text and of the picture.
 
 use super::svg::Xml;
-use super::{KeptMap, PoolMap, SlabMap, SlotState};
+use super::{PoolMap, SlabMap, SlotState, SpareMap};
 use crate::placement::PlacementKind;
 use SlotState::{Cached, Free, Live};
 use proptest::prelude::*;
@@ -10,8 +10,8 @@ use roxmltree::{Document, Node};
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-fn map(name: &str, slabs: Vec<SlabMap>, kept: Vec<KeptMap>) -> PoolMap {
-    PoolMap::new(name.to_owned(), PlacementKind::Device, slabs, kept)
+fn map(name: &str, slabs: Vec<SlabMap>, spare: Vec<SpareMap>) -> PoolMap {
+    PoolMap::new(name.to_owned(), PlacementKind::Device, slabs, spare)
 }
 
 /// A slab whose slots are these, a character each as in the text.
@@ -59,11 +59,11 @@ fn text_shows_each_slot() {
             slab(0x2_0000, 64 * KIB, 20 * KIB, "#.#"),
             slab(0x3_0000, 64 * KIB, 4 * KIB, "################"),
         ],
-        vec![KeptMap::new(0x7f00_0000_0000, 64 * KIB)],
+        vec![SpareMap::new(0x7f00_0000_0000, 64 * KIB)],
     );
     let expected = "\
-pool \"weights\", device: 768 KiB held in 6 slabs, 380 KiB live (49 %), 264 KiB cached, 56 KiB free, 64 KiB kept, 4 KiB in remainders
-# live   + cached   . free   = kept for any class   1-9 that many tenths live
+pool \"weights\", device: 768 KiB held in 6 slabs, 380 KiB live (49 %), 264 KiB cached, 56 KiB free, 64 KiB spare, 4 KiB in remainders
+# live   + cached   . free   = spare for any class   1-9 that many tenths live
 4 KiB slots: 2 slabs, 128 KiB, 21 of 32 slots live (65 %), 2 cached
   0x000000010000 [####++.........#] 5/16
   0x000000030000 [################] 16/16
@@ -71,7 +71,7 @@ pool \"weights\", device: 768 KiB held in 6 slabs, 380 KiB live (49 %), 264 KiB 
   0x000000020000 [#.#] 2/3
 256 KiB slots: 2 slabs, 512 KiB, 1 of 2 slots live (50 %), 1 cached
   0x000000040000 [#+] 1/2
-kept for any class: 1 slab, 64 KiB
+spare for any class: 1 slab, 64 KiB
   0x7f0000000000 [=] 64 KiB";
     assert_eq!(map.to_string(), expected);
     assert_eq!(format!("{map:#}"), expected);
@@ -114,9 +114,11 @@ fn text_of_a_huge_pool_is_short_and_says_so() {
     both.extend((0..30_000).map(|at| slab(at * 16 * KIB, 16 * KIB, 16 * KIB, "#")));
     let both = map("both", both, Vec::new());
     let many_classes = mixed(100_000, 1, |at| 64 * KIB * (1 + at % 900));
-    let kept = (0..100_000).map(|at| KeptMap::new(at * MIB, MIB)).collect();
-    let kept = map("kept", many_classes.slabs().to_vec(), kept);
-    for map in [one_class, wide, both, many_classes, kept] {
+    let spare = (0..100_000)
+        .map(|at| SpareMap::new(at * MIB, MIB))
+        .collect();
+    let spare = map("spare", many_classes.slabs().to_vec(), spare);
+    for map in [one_class, wide, both, many_classes, spare] {
         let text = map.to_string();
         assert!(text.lines().count() <= 200, "{}", text.lines().count());
         assert!(text.lines().all(|line| line.len() <= 160), "{text}");
@@ -269,7 +271,7 @@ fn areas_are_in_proportion_to_bytes() {
         slab(3 * MIB, 192 * KIB, 192 * KIB, "."),
         slab(5 * MIB, 128 * KIB, 128 * KIB, "+"),
     ];
-    let map = map("", slabs, vec![KeptMap::new(8 * MIB, 64 * KIB)]);
+    let map = map("", slabs, vec![SpareMap::new(8 * MIB, 64 * KIB)]);
     let svg = map.to_svg();
     let document = Document::parse(&svg).unwrap();
     let area = |class| area(&document, class);
@@ -285,7 +287,7 @@ fn areas_are_in_proportion_to_bytes() {
     };
     near(area("l"), map.bytes(Live));
     near(area("c"), map.bytes(Cached));
-    near(area("k"), map.kept_bytes());
+    near(area("k"), map.spare_bytes());
     near(area("r"), map.remainder_bytes());
 }
 
@@ -336,7 +338,7 @@ proptest! {
             }
         }
         prop_assert_eq!(sums, expected);
-        prop_assert_eq!(slabs, map.slabs().len() + map.kept().len());
+        prop_assert_eq!(slabs, map.slabs().len() + map.spare().len());
     }
 
     #[test]
@@ -355,10 +357,10 @@ proptest! {
     #[test]
     fn the_order_of_slabs_makes_no_difference(map in any_map()) {
         let mut slabs = map.slabs().to_vec();
-        let mut kept = map.kept().to_vec();
+        let mut spare = map.spare().to_vec();
         slabs.reverse();
-        kept.reverse();
-        let other = PoolMap::new(map.name().to_owned(), map.placement(), slabs, kept);
+        spare.reverse();
+        let other = PoolMap::new(map.name().to_owned(), map.placement(), slabs, spare);
         prop_assert_eq!(format!("{map:#}"), format!("{other:#}"));
         prop_assert_eq!(map.to_svg(), other.to_svg());
     }
@@ -373,15 +375,20 @@ fn any_map() -> impl Strategy<Value = PoolMap> {
     let slot_bytes = prop_oneof![8 => 1..40_usize, 1 => Just(0), 1 => Just(usize::MAX)];
     let slab = (bytes.clone(), slot_bytes, states);
     let slabs = proptest::collection::vec(slab, 0..100);
-    let kept = proptest::collection::vec(bytes, 0..100);
-    (".{0,60}", slabs, kept).prop_map(|(name, slabs, kept)| {
+    let spare = proptest::collection::vec(bytes, 0..100);
+    (".{0,60}", slabs, spare).prop_map(|(name, slabs, spare)| {
         let slabs = slabs.into_iter().enumerate();
         let slabs = slabs.map(|(at, (bytes, slot_bytes, states))| {
             SlabMap::new(at * MIB, bytes, slot_bytes, states)
         });
-        let kept = kept.into_iter().enumerate();
-        let kept = kept.map(|(at, bytes)| KeptMap::new(at * MIB, bytes));
-        PoolMap::new(name, PlacementKind::Shared, slabs.collect(), kept.collect())
+        let spare = spare.into_iter().enumerate();
+        let spare = spare.map(|(at, bytes)| SpareMap::new(at * MIB, bytes));
+        PoolMap::new(
+            name,
+            PlacementKind::Shared,
+            slabs.collect(),
+            spare.collect(),
+        )
     })
 }
 

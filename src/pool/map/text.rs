@@ -1,7 +1,7 @@
 //! The map as text for a terminal.
 
 use super::figures::{Bytes, Count, Percent};
-use super::{Class, KeptMap, MOST_CLASSES, PoolMap, SlabMap, SlotState, Tally, largest, plus};
+use super::{Class, MOST_CLASSES, PoolMap, SlabMap, SlotState, SpareMap, Tally, largest, plus};
 use core::fmt;
 use core::slice::Chunks;
 
@@ -14,10 +14,10 @@ const LINES: usize = 190;
 impl fmt::Display for PoolMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Summary(self))?;
-        if self.slabs.is_empty() && self.kept.is_empty() {
+        if self.slabs.is_empty() && self.spare.is_empty() {
             return Ok(());
         }
-        write!(f, "\n# live   + cached   . free   = kept for any class")?;
+        write!(f, "\n# live   + cached   . free   = spare for any class")?;
         write!(f, "   1-9 that many tenths live")?;
 
         let most = if f.alternate() {
@@ -27,11 +27,11 @@ impl fmt::Display for PoolMap {
         };
         let (classes, others) = largest(self.classes(), most);
         let groups: Vec<_> = classes.iter().map(Group::of).collect();
-        let kept = Kept(&self.kept);
+        let spare = Spare(&self.spare);
         let share = if f.alternate() {
             usize::MAX
         } else {
-            let lines = groups.iter().map(Group::lines).chain([kept.lines()]);
+            let lines = groups.iter().map(Group::lines).chain([spare.lines()]);
             share(&lines.collect::<Vec<_>>())
         };
 
@@ -49,7 +49,7 @@ impl fmt::Display for PoolMap {
                 Figures(&tally)
             )?;
         }
-        shortened |= kept.write(f, share)?;
+        shortened |= spare.write(f, share)?;
         if shortened {
             write!(f, "\n(shortened; formatted with {{:#}} it is complete)")?;
         }
@@ -65,7 +65,7 @@ impl fmt::Display for Summary<'_> {
         let map = self.0;
         write!(f, "{}, {}: ", map.title(), map.placement)?;
         let held = map.held_bytes();
-        let slabs = plus(map.slabs.len(), map.kept.len());
+        let slabs = plus(map.slabs.len(), map.spare.len());
         if slabs == 0 {
             return write!(f, "holds nothing");
         }
@@ -78,7 +78,7 @@ impl fmt::Display for Summary<'_> {
             }
         }
         for (bytes, what) in [
-            (map.kept_bytes(), "kept"),
+            (map.spare_bytes(), "spare"),
             (map.remainder_bytes(), "in remainders"),
         ] {
             if bytes > 0 {
@@ -196,9 +196,9 @@ impl<'a> Group<'a> {
 }
 
 /// The slabs of no class.
-struct Kept<'a>(&'a [KeptMap]);
+struct Spare<'a>(&'a [SpareMap]);
 
-impl Kept<'_> {
+impl Spare<'_> {
     fn lines(&self) -> usize {
         self.0.len().div_ceil(COLUMNS)
     }
@@ -208,9 +208,9 @@ impl Kept<'_> {
         if self.0.is_empty() {
             return Ok(false);
         }
-        let sum = |slabs: &[KeptMap]| Bytes(slabs.iter().map(KeptMap::bytes).fold(0, plus));
+        let sum = |slabs: &[SpareMap]| Bytes(slabs.iter().map(SpareMap::bytes).fold(0, plus));
         let slabs = Count(self.0.len(), "slab");
-        write!(f, "\nkept for any class: {slabs}, {}", sum(self.0))?;
+        write!(f, "\nspare for any class: {slabs}, {}", sum(self.0))?;
         for slabs in self.0.chunks(COLUMNS).take(most) {
             write_bar(f, slabs[0].address, &"=".repeat(slabs.len()))?;
             write!(f, " {}", sum(slabs))?;

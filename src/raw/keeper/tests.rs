@@ -207,7 +207,7 @@ fn a_request_above_the_limit_takes_nothing_from_who_keeps_memory() {
     assert!(matches!(
         error,
         Error::LimitReached {
-            live_bytes: 4000,
+            held_bytes: 4000,
             ..
         }
     ));
