@@ -331,6 +331,7 @@ fn what_was_idle_for_long_is_given_back(subject: &Subject) {
     let context = subject.context();
     in_each_placement!(context, subject.device(), |area| {
         let pool = Pool::builder(&area)
+            .share_slabs(true)
             .kept_capacity(16 * MIB)
             .idle_after(Duration::from_millis(1))
             .build()
