@@ -55,6 +55,7 @@ impl Error {
             Self::TooLarge { .. }
             | Self::UnsupportedSize { .. }
             | Self::FreePolicyUnsupported { .. }
+            | Self::PoolFreePolicy { .. }
             | Self::TooMuchLocalMemory { .. }
             | Self::NoCompute { .. }
             | Self::MissingCall { .. }

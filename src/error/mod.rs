@@ -166,6 +166,15 @@ pub enum Error {
         /// What it may be.
         expected: &'static str,
     },
+    /// A pool cannot be made of an area with that free policy.
+    #[error(
+        "no pool can be made of an area with FreePolicy::{policy:?}: its memory is used again without a call of \
+         the driver, which could not wait; make it of one with FreePolicy::Immediate"
+    )]
+    PoolFreePolicy {
+        /// The area's.
+        policy: FreePolicy,
+    },
     /// Buffers of a pool live, so that not all of its memory can be given back.
     #[error(
         "the pool{} has {live_buffers} live buffers of {live_bytes} bytes: drop them before `reset`, or \

@@ -140,7 +140,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
     ///
     /// Where a program frees a lot at once and allocates it again, this wants to be as much as that: where
     /// [`driver_frees`](crate::PoolStats::driver_frees) grows from step to step, the pool gives back what it
-    /// soon needs. Threads keep more beside: the first up to a quarter of it, the next an eighth, the `n`th
+    /// soon needs. A slab stays while one of its free buffers is kept. Threads keep more beside: the first up to a quarter of it, the next an eighth, the `n`th
     /// a `4n`th, eight threads two thirds of it together. With 0 memory goes back to the driver as soon as no
     /// buffer is in it.
     pub fn kept_capacity(mut self, bytes: usize) -> Self {
@@ -192,7 +192,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
     ///
     /// # Errors
     ///
-    /// [`Error::BadPoolSetting`] for sizes that are not as said; [`Error::FreePolicyUnsupported`] for an
+    /// [`Error::BadPoolSetting`] for sizes that are not as said; [`Error::PoolFreePolicy`] for an
     /// area with a [`FreePolicy`] other than the usual, since the driver does not free what a pool keeps;
     /// where freed memory is erased, what [`Context::queue`] can meet.
     pub fn build(self) -> Result<Pool<A, P>> {
@@ -206,7 +206,7 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
         };
         let policy = self.ground.recipe.policy;
         if policy != FreePolicy::Immediate {
-            return Err(Error::FreePolicyUnsupported { policy, code: None });
+            return Err(Error::PoolFreePolicy { policy });
         }
         let bucket = settings.smallest_bucket;
         if !bucket.is_power_of_two() || !(LEAST..=LARGEST_SLAB).contains(&bucket) {
@@ -223,11 +223,15 @@ impl<A: Alignment, P: Placement> PoolBuilder<A, P> {
             return bad("largest_pooled", settings.largest_pooled, expected);
         }
         let most = isize::MAX as usize / 4;
+        let expected = "at most a quarter of the address space";
         if settings.largest_pooled > most {
-            let expected = "at most a quarter of the address space";
             return bad("largest_pooled", settings.largest_pooled, expected);
         }
-        let mut granule = bucket.max(self.align.bytes());
+        let align = self.align.bytes();
+        if align > most {
+            return bad("runtime_align", align, expected);
+        }
+        let mut granule = bucket.max(align);
         if !settings.share_slabs {
             granule = granule.max(slab);
         }

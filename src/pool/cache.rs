@@ -55,8 +55,9 @@ impl Racks {
         most: usize,
     ) -> Option<(&mut Rack, usize)> {
         let capacity = self.capacities.get_mut(class.index())?;
-        if *capacity == MOST {
-            return Some((self.racks.get_mut(class.index())?, MOST));
+        let rack = self.racks.get_mut(class.index())?;
+        if *capacity == MOST || rack.is_between() {
+            return Some((rack, *capacity));
         }
         // Powers of two all of them, so that there are few sizes of magazines.
         let wanted = match *capacity {
@@ -65,15 +66,16 @@ impl Racks {
         };
         let left = most.saturating_sub(self.room);
         let more = match wanted - *capacity {
-            more if 2 * more * bytes <= left => more,
+            more if more <= left / bytes / 2 => more,
             // A single slot, for who allocates and frees in turn, takes half of what it is counted for.
             _ if *capacity == 0 && bytes <= left => 1,
             _ => 0,
         };
         *capacity += more;
-        self.room += 2 * more * bytes;
-        let capacity = *capacity;
-        Some((self.racks.get_mut(class.index())?, capacity))
+        self.room = self
+            .room
+            .saturating_add(more.saturating_mul(bytes).saturating_mul(2));
+        Some((rack, *capacity))
     }
 
     /// The slots of a class that was not used since the clock struck last.
@@ -85,7 +87,8 @@ impl Racks {
             return None;
         }
         let capacity = core::mem::take(self.capacities.get_mut(index)?);
-        self.room = self.room.saturating_sub(2 * capacity * bytes);
+        let room = capacity.saturating_mul(bytes).saturating_mul(2);
+        self.room = self.room.saturating_sub(room);
         Some(rack.empty())
     }
 

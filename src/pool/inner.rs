@@ -9,11 +9,15 @@ use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
 use crate::raw::immediate::ImmediateList;
 use crate::raw::lock::lock;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// The number of the last pool; none has 0.
 static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
+/// How often a thread looks whether another has freed something.
+const PATIENCE: u32 = 10_000;
 
 /// What handles of a pool and its buffers share.
 ///
@@ -35,6 +39,8 @@ pub(crate) struct PoolInner {
     reserved: AtomicU64,
     /// Bytes that the driver has given.
     held: AtomicU64,
+    /// Bytes of those that are about to be freed.
+    leaving: AtomicUsize,
     peak_held: AtomicU64,
     limit: u64,
     driver_allocations: AtomicU64,
@@ -80,6 +86,7 @@ impl PoolInner {
             keep: Mutex::new(None),
             reserved: AtomicU64::new(0),
             held: AtomicU64::new(0),
+            leaving: AtomicUsize::new(0),
             peak_held: AtomicU64::new(0),
             limit: plan.limit,
             driver_allocations: AtomicU64::new(0),
@@ -145,7 +152,12 @@ impl PoolInner {
         for class in self.fixed.classes.all() {
             if let Some(rack) = racks.get_mut(class) {
                 for magazine in rack.empty() {
-                    central.keep(class, magazine, &mut freed);
+                    if magazine.len() * 2 > magazine.capacity() {
+                        central.keep(class, magazine, &mut freed);
+                    } else {
+                        // Magazines of few slots would become many.
+                        central.put_apart(magazine, &mut freed);
+                    }
                 }
             }
         }
@@ -174,20 +186,37 @@ impl PoolInner {
         self.reserved.fetch_sub(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Frees. Not to be called with the lock held.
-    pub(super) fn discard(&self, freed: Vec<Blank>) {
+    /// Leaves the middle, and frees what was listed there.
+    pub(super) fn discard(&self, central: MutexGuard<'_, Central>, freed: Vec<Blank>) {
         self.driver_frees
             .fetch_add(freed.len() as u64, Ordering::Relaxed);
-        self.discard_uncounted(freed);
+        self.discard_uncounted(central, freed);
     }
 
-    fn discard_uncounted(&self, freed: Vec<Blank>) {
+    fn discard_uncounted(&self, central: MutexGuard<'_, Central>, freed: Vec<Blank>) {
+        // Who finds nothing left to give back sees from it that there soon is.
+        let listed: usize = freed.iter().map(|blank| blank.memory.bytes()).sum();
+        self.leaving.fetch_add(listed, Ordering::Relaxed);
+        drop(central);
         for blank in freed {
             let bytes = blank.memory.bytes();
             drop(blank);
             self.held.fetch_sub(bytes as u64, Ordering::Relaxed);
             self.unreserve(bytes);
+            self.leaving.fetch_sub(bytes, Ordering::Relaxed);
         }
+    }
+
+    /// Waits a little while other threads free memory; whether some did.
+    pub(super) fn wait_for_others(&self) -> bool {
+        let before = self.leaving.load(Ordering::Relaxed);
+        for _ in 0..PATIENCE {
+            if self.leaving.load(Ordering::Relaxed) != before || before == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        before != 0
     }
 
     /// Gives all idle memory back; how many bytes that were.
@@ -196,9 +225,8 @@ impl PoolInner {
         let mut central = self.lock();
         central.collect(&mut freed);
         central.give_back(&mut freed);
-        drop(central);
         let bytes = freed.iter().map(|blank| blank.memory.bytes()).sum();
-        self.discard(freed);
+        self.discard(central, freed);
         bytes
     }
 
@@ -215,9 +243,8 @@ impl PoolInner {
             self.driver_allocations.store(0, Ordering::Relaxed);
             self.driver_frees.store(0, Ordering::Relaxed);
         }
-        drop(central);
         if live {
-            self.discard(freed);
+            self.discard(central, freed);
             let stats = self.stats();
             return Err(Error::PoolInUse {
                 name: self.name.clone(),
@@ -226,7 +253,7 @@ impl PoolInner {
             });
         }
         // These are of the time before.
-        self.discard_uncounted(freed);
+        self.discard_uncounted(central, freed);
         Ok(())
     }
 
@@ -249,8 +276,7 @@ impl PoolInner {
         if !central.is_uncut() {
             *lock(&self.keep) = Some(Arc::clone(self));
         }
-        drop(central);
-        self.discard(freed);
+        self.discard(central, freed);
     }
 
     // Slots.
@@ -268,7 +294,13 @@ impl PoolInner {
     /// A free slot that lies somewhere in the pool.
     pub(super) fn take_shared(&self, class: Class) -> Option<Slot> {
         let mut freed = Vec::new();
+        // SAFETY: the pool lives as long as this reference.
+        let found = unsafe { near::find(self.fixed.number) }.is_some();
         let cache = self.cache();
+        // Two pools may have taken each other's place in the thread's memory.
+        if !found && let Some(slot) = self.take(class) {
+            return Some(slot);
+        }
         let mut central = self.lock();
         let taken = match cache {
             Some(cache) => {
@@ -304,8 +336,7 @@ impl PoolInner {
             Some(slot)
         });
         central.tick(&mut freed);
-        drop(central);
-        self.discard(freed);
+        self.discard(central, freed);
         taken
     }
 
@@ -324,12 +355,13 @@ impl PoolInner {
 
     /// A slot of fresh memory.
     pub(super) fn take_fresh(&self, blank: Blank, class: Class, slot_bytes: usize) -> Slot {
+        let mut central = self.lock();
         self.driver_allocations.fetch_add(1, Ordering::Relaxed);
         // Not before: what the driver refuses was never held.
         let bytes = blank.memory.bytes() as u64;
         let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
         self.peak_held.fetch_max(held, Ordering::Relaxed);
-        cut(&mut self.lock(), blank, class, slot_bytes)
+        cut(&mut central, blank, class, slot_bytes)
     }
 
     /// Takes a slot back. What is returned is to be dropped when this reference is not used any more: it
@@ -343,10 +375,18 @@ impl PoolInner {
     }
 
     /// Keeps a slot for this thread, where it has room. Of a pool that erases no thread keeps any.
+    ///
+    /// By a pointer: when the slot is back, another thread may end the pool before this returns.
+    ///
+    /// # Safety
+    ///
+    /// The pool must live until the slot is given back.
     #[inline]
-    pub(super) fn put(&self, slot: Slot, class: Class) -> Result<(), Slot> {
-        // SAFETY: the pool lives as long as this reference.
-        let Some(cache) = (unsafe { near::find(self.fixed.number) }) else {
+    pub(super) unsafe fn put(this: NonNull<Self>, slot: Slot, class: Class) -> Result<(), Slot> {
+        // SAFETY: it lives, and is read without a reference that would last.
+        let number = unsafe { (*this.as_ptr()).fixed.number };
+        // SAFETY: the pool lives while the slot is not back.
+        let Some(cache) = (unsafe { near::find(number) }) else {
             return Err(slot);
         };
         // SAFETY: it is this thread's, and what is done inside does not come here again.
@@ -411,8 +451,7 @@ impl PoolInner {
     /// Frees what is listed; the caller keeps this alive.
     fn leave(&self, central: MutexGuard<'_, Central>, freed: Vec<Blank>) {
         let last = central.is_closed() && central.is_uncut();
-        drop(central);
-        self.discard(freed);
+        self.discard(central, freed);
         if last {
             drop(lock(&self.keep).take());
         }

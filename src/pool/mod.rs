@@ -40,6 +40,9 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::sync::Arc;
 
+/// How often memory is given back for a request while others give some back too.
+const MOST_TRIES: u32 = 16;
+
 /// An area that keeps memory for reuse: allocating and freeing take nanoseconds, not a call of the driver.
 ///
 /// Made by [`DeviceArea::pool`] and [`HostArea::pool`], or with settings by [`Pool::builder`]. It is an
@@ -204,7 +207,7 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
     ///
     /// # Errors
     ///
-    /// [`Error::PoolInUse`](crate::Error::PoolInUse) while buffers of the pool live: nothing is done then.
+    /// [`Error::PoolInUse`](crate::Error::PoolInUse) while buffers of the pool live: then only what is idle is given back.
     pub fn reset(&self) -> Result<()> {
         self.inner.reset()
     }
@@ -276,32 +279,50 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
             Class::SINGLE => (bytes, bytes),
             _ => (classes.slab(class).0, classes.bytes(class)),
         };
-        let blank = self.fresh(bytes, whole, align.max(slab_align))?;
-        Ok(inner.take_fresh(blank, class, slot_bytes))
+        let align = align.max(slab_align);
+        match self.fresh(bytes, whole, align) {
+            Ok(blank) => Ok(inner.take_fresh(blank, class, slot_bytes)),
+            // There may be room under the limit for the buffer where there is none for a slab.
+            Err(error) if whole > bytes && matches!(error, Error::LimitReached { .. }) => {
+                match self.fresh(bytes, bytes, align) {
+                    Ok(blank) => Ok(inner.take_fresh(blank, Class::SINGLE, bytes)),
+                    Err(_) => Err(error),
+                }
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// `bytes` bytes of the driver's memory, for a request of `requested`.
     fn fresh(&self, requested: usize, bytes: usize, align: usize) -> Result<Blank> {
         let inner = &*self.inner;
-        self.reserve(requested, bytes)?;
         let ledger = self.handle.context.ledger(P::KIND);
+        // What will be added to align it, where the driver is known not to.
+        let padding = if ledger.ignores_alignment(align) {
+            align - 1
+        } else {
+            0
+        };
+        let reserved = bytes.saturating_add(padding);
+        self.reserve(requested, reserved)?;
         let allocated = allocate::<P>(ledger, &self.handle.ground.recipe, bytes, align);
         let (start, memory) = match allocated {
             Ok(allocated) => allocated,
             Err(error) => {
-                inner.unreserve(bytes);
+                inner.unreserve(reserved);
                 return Err(error);
             }
         };
-        // What was added to align it, where the driver does not.
-        let added = memory.bytes() - bytes;
+        // Where it has just shown.
+        let added = memory.bytes().saturating_sub(reserved);
         if added > 0
             && let Err(error) = self.reserve(requested, added)
         {
             drop(memory);
-            inner.unreserve(bytes);
+            inner.unreserve(reserved);
             return Err(error);
         }
+        inner.unreserve(reserved.saturating_sub(memory.bytes()));
         Ok(Blank {
             memory,
             start,
@@ -315,9 +336,16 @@ impl<A: Alignment, P: Placement> Pool<A, P> {
         if inner.reserve(bytes) {
             return Ok(());
         }
-        inner.trim();
-        if inner.reserve(bytes) {
-            return Ok(());
+        for _ in 0..MOST_TRIES {
+            inner.trim();
+            // What another thread is just giving back cannot be given back here.
+            let others = inner.wait_for_others();
+            if inner.reserve(bytes) {
+                return Ok(());
+            }
+            if !others {
+                break;
+            }
         }
         Err(inner.limit_reached(requested, bytes))
     }

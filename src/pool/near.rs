@@ -93,7 +93,9 @@ fn enrol(pool: &PoolInner) -> Option<&Cache> {
             if let Some(own) = mine.get(&number) {
                 return own.cache.upgrade();
             }
-            mine.retain(|_, own| own.pool.strong_count() > 0);
+            if mine.len() == mine.capacity() {
+                mine.retain(|_, own| own.pool.strong_count() > 0);
+            }
             let cache = pool.adopt();
             let own = Own {
                 pool: pool.weak(),

@@ -68,7 +68,7 @@ impl Drop for Pooled {
 #[expect(clippy::extra_unused_type_parameters, reason = "as said")]
 unsafe fn give<Here>(inner: NonNull<PoolInner>, slot: Slot, class: Class) {
     // SAFETY: the pool lives until the slot is given back.
-    let Err(slot) = unsafe { inner.as_ref() }.put(slot, class) else {
+    let Err(slot) = (unsafe { PoolInner::put(inner, slot, class) }) else {
         return;
     };
     // SAFETY: passed on to the caller.

@@ -62,6 +62,11 @@ impl Rack {
         Some(slot)
     }
 
+    /// Whether the magazine is neither empty nor full.
+    pub(super) fn is_between(&self) -> bool {
+        (1..self.loaded.capacity()).contains(&self.loaded.len())
+    }
+
     /// Slots that went to buffers.
     pub(super) fn taken(&self) -> u64 {
         self.taken
@@ -106,11 +111,27 @@ impl Rack {
         if let Some(slot) = self.take_any() {
             return Some(slot);
         }
-        if let Some(magazine) = central.full_magazine(class) {
-            self.moved = self.moved.wrapping_add(magazine.len() as u64);
-            let empty = replace(&mut self.loaded, magazine);
-            central.used.keep(empty);
-            return self.take_any();
+        if let Some(mut magazine) = central.full_magazine(class) {
+            if magazine.capacity() <= capacity {
+                self.moved = self.moved.wrapping_add(magazine.len() as u64);
+                let empty = replace(&mut self.loaded, magazine);
+                central.used.keep(empty);
+                return self.take_any();
+            }
+            // Of a thread that may keep more than this one.
+            let slot = magazine.pop()?;
+            self.make_room(capacity, &mut central.used);
+            while self.loaded.len() < self.loaded.capacity() {
+                let Some(slot) = magazine.pop() else {
+                    break;
+                };
+                self.loaded.push(slot);
+            }
+            central.put_back(class, magazine);
+            self.taken += 1;
+            let moved = 1 + self.loaded.len() as u64;
+            self.moved = self.moved.wrapping_add(moved);
+            return Some(slot);
         }
         let slot = central.take(class)?;
         self.make_room(capacity, &mut central.used);
@@ -183,7 +204,7 @@ impl Used {
     }
 
     /// Keeps an empty magazine.
-    fn keep(&mut self, magazine: Magazine) {
+    pub(super) fn keep(&mut self, magazine: Magazine) {
         if magazine.is_empty()
             && let Some(same) = self.of(magazine.capacity())
             && same.len() < MOST_USED

@@ -105,7 +105,7 @@ pub(super) struct Cut {
     /// A bit for each slot: the first 64, and the rest.
     first: u64,
     more: Box<[u64]>,
-    /// No free slot lies in a word before this one.
+    /// Where a free slot was last: the search begins here.
     hint: u32,
     /// The memory must not be used again: what the last user left there could not be erased.
     tainted: bool,
@@ -210,7 +210,11 @@ impl Cut {
         }
         let mut index = self.hint as usize;
         while *self.word(index) == 0 {
-            index += 1;
+            index = if index == self.more.len() {
+                0
+            } else {
+                index + 1
+            };
         }
         let word = self.word(index);
         let bit = word.trailing_zeros() as usize;
@@ -235,7 +239,7 @@ impl Cut {
         let number = self.number_of(&slot);
         debug_assert!(!self.is_free(number), "a slot is given back twice");
         *self.word(number / 64) |= 1 << (number % 64);
-        self.hint = self.hint.min(u32::try_from(number / 64).unwrap_or(0));
+        self.hint = u32::try_from(number / 64).unwrap_or(0);
         self.free += 1;
     }
 

@@ -3,7 +3,9 @@
 // The model checker of the tests compiles this file with atomics of its own.
 use crate::raw::atomics::{AtomicBool, AtomicU8, Shared, fence, yield_now};
 use crate::raw::barrier;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
 
 /// The owner has to take its own barrier, since nobody can make it take one.
@@ -55,7 +57,10 @@ impl<T> Biased<T> {
         // The barrier between is the other's to make.
         compiler_fence(Ordering::SeqCst);
         // Before anything else is done with it, so that it is left in any case.
-        let inside = Inside(self);
+        let inside = Inside {
+            biased: NonNull::from(self),
+            lifetime: PhantomData,
+        };
         (self.state.load(Ordering::Acquire) == 0 || self.is_free_after_barrier()).then_some(inside)
     }
 
@@ -144,16 +149,22 @@ impl<T> Biased<T> {
 }
 
 /// The owner is inside.
+// A pointer: when the owner has left, the value may be gone before the function that leaves returns.
 #[derive(Debug)]
-pub(crate) struct Inside<'a, T>(&'a Biased<T>);
+pub(crate) struct Inside<'a, T> {
+    biased: NonNull<Biased<T>>,
+    lifetime: PhantomData<&'a Biased<T>>,
+}
 
 impl<T> Deref for Inside<'_, T> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
+        // SAFETY: the lock lives as long as the lifetime says.
+        let value = unsafe { self.biased.as_ref() }.value.get();
         // SAFETY: the owner is inside, so nobody else has the value, and this value is the only way to it.
-        unsafe { &*self.0.value.get() }
+        unsafe { &*value }
     }
 }
 
@@ -161,13 +172,18 @@ impl<T> DerefMut for Inside<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above.
-        unsafe { &mut *self.0.value.get() }
+        let value = unsafe { self.biased.as_ref() }.value.get();
+        // SAFETY: as above.
+        unsafe { &mut *value }
     }
 }
 
 impl<T> Drop for Inside<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.0.inside.store(false, Ordering::Release);
+        // SAFETY: the lock lives as long as the lifetime says, until the owner has left.
+        let inside = unsafe { &raw const (*self.biased.as_ptr()).inside };
+        // SAFETY: as above; an atomic may be gone as soon as it is written.
+        unsafe { &*inside }.store(false, Ordering::Release);
     }
 }

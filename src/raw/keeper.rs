@@ -15,6 +15,9 @@ use core::fmt::Debug;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
+/// How often a thread looks whether another has got something back.
+const PATIENCE: u32 = 10_000;
+
 /// What keeps memory that is not in use, and can give it back.
 ///
 /// It is asked by any thread that allocates, which holds no lock of this library. Who calls
@@ -38,6 +41,8 @@ pub(crate) struct Keepers {
     registered: Mutex<Vec<Weak<dyn Keeper>>>,
     /// Bytes that were given back ever.
     returned: AtomicU64,
+    /// How many threads are asking.
+    asking: AtomicU64,
 }
 
 impl Keepers {
@@ -67,18 +72,31 @@ impl Keepers {
         let Some(_asking) = Asking::begin() else {
             return 0;
         };
-        self.alive().into_iter().fold(0, |total, keeper| {
+        self.asking.fetch_add(1, Ordering::Relaxed);
+        let total = self.alive().into_iter().fold(0, |total: usize, keeper| {
             let bytes = keeper.give_back();
             self.returned.fetch_add(bytes as u64, Ordering::Relaxed);
             total.saturating_add(bytes)
-        })
+        });
+        self.asking.fetch_sub(1, Ordering::Relaxed);
+        total
     }
 
     /// Asks all for what they keep idle; whether it is worth to try once more. It also is where
     /// another thread took the same way and was faster.
     pub(crate) fn relieve(&self) -> bool {
         let before = self.returned.load(Ordering::Relaxed);
-        self.give_back() > 0 || self.returned.load(Ordering::Relaxed) != before
+        if self.give_back() > 0 {
+            return true;
+        }
+        // What another thread is just getting back cannot be had here, but soon.
+        for _ in 0..PATIENCE {
+            if self.asking.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            std::thread::yield_now();
+        }
+        self.returned.load(Ordering::Relaxed) != before
     }
 
     /// What each holds, and in how many allocations.

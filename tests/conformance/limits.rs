@@ -6,7 +6,7 @@ use crate::{in_each_placement, promises};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use std::collections::BTreeMap;
-use std::sync::{Barrier, Mutex};
+use std::sync::{Barrier, Mutex, TryLockError};
 use ze_area::sys::{self, ze_result_t};
 use ze_area::{
     Align, Area, Context, Device, DeviceArea, Driver, Error, ErrorKind, Host, HostArea, LimitOf,
@@ -226,7 +226,14 @@ impl Given {
 static GIVEN: Mutex<BTreeMap<usize, Given>> = Mutex::new(BTreeMap::new());
 
 fn with_given<R>(context: sys::ze_context_handle_t, f: impl FnOnce(&mut Given) -> R) -> R {
-    f(GIVEN.lock().unwrap().entry(context.addr()).or_default())
+    loop {
+        // The thread sanitizer does not see how the standard library's lock waits.
+        match GIVEN.try_lock() {
+            Ok(mut given) => return f(given.entry(context.addr()).or_default()),
+            Err(TryLockError::WouldBlock) => std::thread::yield_now(),
+            Err(TryLockError::Poisoned(_)) => panic!("a trial failed with the lock"),
+        }
+    }
 }
 
 /// Counts the bytes from before the driver has them to give until after it took them back.

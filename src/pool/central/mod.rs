@@ -167,6 +167,23 @@ impl Central {
         Some(magazine)
     }
 
+    /// Takes all slots of a magazine back into their spans.
+    pub(super) fn put_apart(&mut self, magazine: Magazine, freed: &mut Vec<Blank>) {
+        for slot in magazine {
+            self.give(slot, freed);
+        }
+    }
+
+    /// Puts back what is left of a magazine that was taken.
+    pub(super) fn put_back(&mut self, class: Class, magazine: Magazine) {
+        if magazine.is_empty() {
+            self.used.keep(magazine);
+            return;
+        }
+        self.kept += magazine.len() * self.classes.bytes(class);
+        self.shelves[class.index()].full.push(magazine);
+    }
+
     /// Keeps a magazine, or, where too much is kept already, takes its slots back.
     pub(super) fn keep(&mut self, class: Class, magazine: Magazine, freed: &mut Vec<Blank>) {
         let bytes = magazine.len() * self.classes.bytes(class);
@@ -174,9 +191,7 @@ impl Central {
             return;
         }
         if self.closed || self.kept.saturating_add(bytes) > self.capacity {
-            for slot in magazine {
-                self.give(slot, freed);
-            }
+            self.put_apart(magazine, freed);
             return;
         }
         self.kept += bytes;
@@ -213,10 +228,7 @@ impl Central {
         for larger in self.larger(class) {
             if let Some(mut magazine) = self.full_magazine(larger) {
                 let slot = magazine.pop()?;
-                self.kept += magazine.len() * self.classes.bytes(larger);
-                if !magazine.is_empty() {
-                    self.shelves[larger.index()].full.push(magazine);
-                }
+                self.put_back(larger, magazine);
                 return Some(slot);
             }
         }
@@ -279,11 +291,12 @@ impl Central {
 
     /// Lets memory lie idle, or, where too much is kept already, lists it to be freed.
     fn rest(&mut self, blank: Blank, freed: &mut Vec<Blank>) {
-        if self.closed || self.kept.saturating_add(blank.bytes) > self.capacity {
+        let bytes = blank.memory.bytes();
+        if self.closed || self.kept.saturating_add(bytes) > self.capacity {
             freed.push(blank);
             return;
         }
-        self.kept += blank.bytes;
+        self.kept += bytes;
         let since = self.strikes;
         let same = self.idle.entry(blank.bytes).or_default();
         same.push(Idle { blank, since });
@@ -296,7 +309,7 @@ impl Central {
         if same.is_empty() {
             self.idle.remove(&size);
         }
-        self.kept -= size;
+        self.kept -= idle.blank.memory.bytes();
         Some(idle.blank)
     }
 
@@ -341,9 +354,9 @@ impl Central {
                 }
             }
         }
-        for (bytes, same) in core::mem::take(&mut self.idle) {
-            self.kept -= bytes * same.len();
-            freed.extend(same.into_iter().map(|idle| idle.blank));
+        for idle in core::mem::take(&mut self.idle).into_values().flatten() {
+            self.kept -= idle.blank.memory.bytes();
+            freed.push(idle.blank);
         }
         self.capacity = capacity;
     }

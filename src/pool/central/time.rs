@@ -6,6 +6,9 @@ use std::time::Instant;
 
 /// After so many visits the clock is looked at.
 const VISITS: u32 = 4;
+/// So many magazines are given up at a time.
+const MOST_FORGONE: usize = 64;
+
 impl Central {
     /// Every so often lists what was idle all the time since the last time: of what is kept for all threads
     /// half, so that a pause does not cost all.
@@ -39,22 +42,25 @@ impl Central {
     fn forgo(&mut self, freed: &mut Vec<Blank>) {
         // What became idle before the last strike; what comes from magazines now is not of it.
         let before = self.strikes - 1;
+        // Under the lock, so not all at once where it is a lot.
+        let mut most = MOST_FORGONE;
         for class in self.classes.all() {
-            let unused = self.shelves[class.index()].low;
-            for _ in 0..unused.div_ceil(2) {
-                // The oldest lie at the bottom.
-                let bytes = self.classes.bytes(class);
-                let magazine = self.shelves[class.index()].full.remove(0);
+            let bytes = self.classes.bytes(class);
+            let shelf = &mut self.shelves[class.index()];
+            // The oldest lie at the bottom.
+            let unused = shelf.low.div_ceil(2).min(most);
+            let gone: Vec<_> = shelf.full.drain(..unused).collect();
+            shelf.low = shelf.full.len();
+            most -= gone.len();
+            for magazine in gone {
                 self.kept -= magazine.len() * bytes;
                 for slot in magazine {
                     self.give(slot, freed);
                 }
             }
-            let shelf = &mut self.shelves[class.index()];
-            shelf.low = shelf.full.len();
         }
         let mut kept = self.kept;
-        self.idle.retain(|bytes, same| {
+        self.idle.retain(|_, same| {
             let stale = same.iter().filter(|idle| idle.since < before).count();
             let mut old = stale.div_ceil(2);
             let (gone, rest) = core::mem::take(same).into_iter().partition(|idle: &Idle| {
@@ -64,7 +70,8 @@ impl Central {
             });
             *same = rest;
             let gone: Vec<Idle> = gone;
-            kept -= bytes * gone.len();
+            let bytes = |idle: &Idle| idle.blank.memory.bytes();
+            kept -= gone.iter().map(bytes).sum::<usize>();
             freed.extend(gone.into_iter().map(|idle| idle.blank));
             !same.is_empty()
         });
