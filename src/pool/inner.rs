@@ -8,7 +8,7 @@ use super::stats::PoolStats;
 use crate::error::{Error, Result};
 use crate::placement::PlacementKind;
 use crate::raw::immediate::ImmediateList;
-use crate::raw::lock::lock;
+use crate::raw::lock::{lock, lock_briefly};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -126,7 +126,7 @@ impl PoolInner {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Central> {
-        lock(&self.central)
+        lock_briefly(&self.central)
     }
 
     // Threads.

@@ -18,3 +18,18 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         }
     }
 }
+
+/// How often a lock that is held for a moment only is tried before the thread sleeps.
+const TRIES: u32 = 300;
+
+/// Locks what is never held for long: sleeping and being woken would take longer than it is held.
+pub(crate) fn lock_briefly<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    for _ in 0..TRIES {
+        match mutex.try_lock() {
+            Ok(guard) => return guard,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => core::hint::spin_loop(),
+        }
+    }
+    lock(mutex)
+}
