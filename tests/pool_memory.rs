@@ -272,3 +272,47 @@ fn what_is_idle_for_long_is_given_back_a_part_at_a_time() {
     let at_first = sizes.iter().filter(|size| **size > full / 4).count();
     assert!(at_first > 0, "not all at once: {sizes:?}");
 }
+
+#[test]
+fn an_alignment_that_no_memory_has_is_refused() {
+    let (_instance, context) = context(Config::new());
+    let area = context.host_area().runtime_align(1 << 63).unwrap();
+    let error = area.pool().unwrap_err();
+    assert!(matches!(error, Error::BadPoolSetting { .. }), "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    // The largest that is taken has a driver refuse it, as it does without a pool.
+    let area = context.host_area().runtime_align(1 << 60).unwrap();
+    assert!(area.pool().unwrap().mmap_uninit::<u8>(1).is_err());
+}
+
+#[test]
+fn a_limit_below_a_slab_serves_what_fits() {
+    let (_instance, context) = context(Config::new());
+    let area = device_area(&context);
+    let builder = Pool::builder(&area).limit(60 * KIB as u64);
+    let pool = builder.build().unwrap();
+    let small = pool.mmap_uninit::<u8>(64).unwrap();
+    let rest = pool.mmap_uninit::<u8>(60 * KIB - 64).unwrap();
+    assert!(held(&pool) <= 60 * KIB);
+    assert!(pool.mmap_uninit::<u8>(64).is_err());
+    drop((small, rest));
+    assert_eq!(held(&pool), 0);
+}
+
+#[test]
+fn idle_memory_goes_back_where_a_thread_needs_nothing_of_others() {
+    let (_instance, context) = context(Config::new());
+    let area = device_area(&context);
+    let builder = Pool::builder(&area).idle_after(Duration::from_millis(1));
+    let pool = builder.build().unwrap();
+    drop(hold(&pool, MIB, 40));
+    assert!(held(&pool) >= 40 * MIB);
+    // Each is served by what this thread keeps.
+    for _ in 0..60 {
+        std::thread::sleep(Duration::from_millis(2));
+        for _ in 0..5000 {
+            drop(pool.mmap_uninit::<u8>(1000).unwrap());
+        }
+    }
+    assert!(held(&pool) < MIB, "{}", pool.stats());
+}
