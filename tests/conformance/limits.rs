@@ -161,7 +161,7 @@ fn a_limit_that_is_reached_says_all_there_is_to_know(subject: &Subject) {
     for word in [
         "limit of 10000 bytes of this context",
         "1001 bytes of shared memory",
-        "9000 bytes are live",
+        "9000 bytes are held",
         "buffers of areas: 7000 bytes of host memory in 2 buffers, buffers of areas: 2000 bytes of \
          device memory in 1 buffer)",
         "ContextBuilder::memory_limit",
